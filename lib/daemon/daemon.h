@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * daemon/daemon.h - how a process of the suite lives: start, confine, serve,
+ * stop. main() names the steps in order; see smtpd/main.c.
+ */
+#ifndef DAEMON_DAEMON_H
+#define DAEMON_DAEMON_H
+
+#include "base/loop.h"
+#include "daemon/channel.h"
+#include "mail/settings.h"
+
+#define DAEMON_CONTROL_FD 3	/* the channel to master */
+#define DAEMON_PEERS	8
+#define DAEMON_FDS	16
+
+/*
+ * What a process keeps when it is confined; all else is denied by seccomp, and
+ * what it denies kills nothing: EPERM, and a journal line in test builds. Every
+ * process may use memory, clocks, randomness, its descriptors and the loop.
+ */
+enum {
+	KEEP_ACCEPT	= 1,	/* accept4 on sockets it was given */
+	KEEP_FILES	= 2,	/* openat below directories it holds open (Landlock rules: daemon_keep_dir) */
+	KEEP_FORK	= 4,
+	KEEP_EXEC	= 8,
+	KEEP_NET_OUT	= 16,	/* socket, connect */
+	KEEP_UID	= 32,	/* setuid and friends: become alone */
+	KEEP_LEASE	= 64,	/* fcntl leases: cleanup */
+	KEEP_WRITE	= 128,	/* with KEEP_FILES: create, write, link, rename, unlink */
+};
+
+struct daemon {
+	const char	*name;
+	unsigned	 slot;		/* which worker of its service, from 0 */
+	unsigned	 generation;
+	struct loop	 loop;
+	struct channel	*master;	/* NULL once it is gone: then the process ends */
+	bool		 draining;	/* take nothing new */
+	void		*owner;		/* argument of the callbacks below */
+
+	/* The program's, set between daemon_start and daemon_serve; any may be NULL. */
+	channel_frame	 on_frame;	/* a question from any peer that calls us */
+	channel_gone	 on_gone;
+	void		(*on_listen)(void *owner, const char *setting, int fd);	/* a connection was accepted; fd is the owner's */
+	void		(*on_drain)(void *owner);
+	uint32_t	(*sessions)(void *owner);	/* open now: for status, and to know when a drain is over */
+
+	struct peers	*peers[DAEMON_PEERS];	/* services this process asks */
+	struct { char name[32]; int fd; bool listener; } fds[DAEMON_FDS];
+	size_t		 npeers, nfds;
+	uint64_t	 served;	/* count what is served */
+	/* private to lib/daemon */
+	void		*hidden;
+};
+
+/* Takes the control channel, receives settings, descriptors and channels until `go`. Opens the
+ * journal's channel. Ends the process when anything is missing. */
+void	daemon_start(struct daemon *d, const char *name);
+/* Loads what master sent for this table. */
+void	daemon_settings(struct daemon *d, const struct setting *table, void *out);
+/* A directory or file that master opened and handed over by that name; -1: none. Stays the daemon's. */
+int	daemon_file(struct daemon *d, const char *name);
+/* Opens a directory before confinement, to be used after it through the descriptor; under Landlock
+ * only what was kept can be reached. */
+int	daemon_keep_dir(struct daemon *d, const char *path, bool write);
+int	daemon_proc_fd(struct daemon *d);	/* /proc/self/fd, opened before confinement, for linkat and reopening */
+/* The empty root, no capability, Landlock, seccomp: strangers only below. */
+void	daemon_confine(struct daemon *d, unsigned keep);
+/* The peers of a service; NULL is a fault in services.c and ends the process. */
+struct peers *daemon_peers(struct daemon *d, const char *service);
+/* Says ready, then runs the loop until stopped: master is gone, or a drain is over. */
+void	daemon_serve(struct daemon *d);
+/* Called when a session ends while draining, or at any time: ends the loop if nothing is left. */
+void	daemon_settled(struct daemon *d);
+void	daemon_accept(struct daemon *d, bool on);	/* stop or go on accepting */
+int	daemon_stop(struct daemon *d);		/* frees; the exit status */
+
+/* For a fork of become's that has dropped to its user: Landlock for what it holds, then seccomp. */
+void	worker_confine(const char *name, unsigned keep, const int *dirs, size_t ndirs);
+
+/* Test builds: the switch by which a process tries what it may not (see daemon/attempt.c). */
+void	daemon_attempts(struct daemon *d);
+
+#endif

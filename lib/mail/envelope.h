@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * mail/envelope.h - all that is known of a message besides its content. One
+ * encoding serves the queue file and the messages to cleanup: a run of records,
+ * each u16 type, u16 flags, u32 length, body. Records a reader does not know are
+ * kept as they are; when one of them is flagged ENVELOPE_CRITICAL the message
+ * is not for this version: it goes to hold/. doc/queue-format.md has the octets.
+ */
+#ifndef MAIL_ENVELOPE_H
+#define MAIL_ENVELOPE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+
+#define ENVELOPE_CRITICAL 1u
+#define ENVELOPE_MAX	(8u << 20)	/* octets of all records */
+#define ENVELOPE_RCPTS	50000		/* recipients */
+
+enum body_type { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
+enum dsn_ret { RET_UNSAID, RET_FULL, RET_HDRS };
+enum { NOTIFY_UNSAID = 0, NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
+enum rcpt_state { RCPT_WAITING, RCPT_DELIVERED, RCPT_FAILED /* and the sender still to be told */, RCPT_TOLD };
+
+struct recipient {
+	struct bytes	original;	/* as the client gave it, without <> */
+	struct bytes	final;		/* what the router made of it */
+	struct bytes	orcpt;		/* "rfc822;user@example", decoded; empty: none */
+	uint32_t	notify;		/* NOTIFY_ bits */
+	enum rcpt_state	state;
+	uint32_t	attempts;
+	int64_t		last_s;		/* wall clock of the last attempt, 0: none */
+	struct bytes	last_reply;	/* "4.2.2 mailbox full ..." */
+	uint32_t	uncertain;	/* attempts whose outcome is not known */
+	struct bytes	transport, nexthop, mailbox;	/* of the route at RCPT; may be stale at a retry */
+	uint32_t	uid, gid;
+};
+
+enum edit_op { EDIT_INSERT /* at the top, in order */, EDIT_REPLACE, EDIT_DELETE };
+
+struct header_edit {
+	enum edit_op	op;
+	struct bytes	name;		/* of the field */
+	uint32_t	nth;		/* 1: the first of that name from the top */
+	uint64_t	offset, octets;	/* DELETE, REPLACE: where it stands in the content, its CRLF included */
+	struct bytes	text;		/* INSERT, REPLACE: whole lines, CRLF at their ends */
+};
+
+struct extent { uint64_t offset, octets; };	/* of the content, in the queue file */
+
+struct envelope {
+	struct bytes	sender;		/* reverse-path without <>; empty: null */
+	int64_t		arrival_s, expiry_s;	/* wall clock; expiry 0: by the settings */
+	uint32_t	body;		/* enum body_type */
+	uint32_t	smtputf8, requiretls;	/* 0, 1 */
+	int32_t		mt_priority;	/* RFC 6710: -9 .. 9 */
+	uint32_t	ret;		/* enum dsn_ret */
+	struct bytes	envid;
+	struct bytes	account;	/* authenticated; empty: none */
+	struct bytes	client, client_name, helo;	/* address, verified name, EHLO argument */
+	struct bytes	protocol;	/* "ESMTP", RFC 3848 */
+	struct bytes	tls;		/* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty: none */
+	struct bytes	verdicts;	/* Authentication-Results to be, empty until verified */
+	struct bytes	session, journal;	/* ids */
+	struct bytes	hold_reason;
+	uint32_t	attempts;
+	int64_t		next_s;		/* wall clock of the next attempt, 0: at once */
+	struct extent	*extents;	size_t nextents;
+	struct header_edit *edits;	size_t nedits;
+	struct recipient *rcpts;	size_t nrcpts;
+	struct bytes	unknown;	/* records of a later version, whole */
+	bool		unknown_critical;
+};
+
+void	envelope_encode(const struct envelope *e, struct buf *out);
+/* False: malformed. Everything in *e is in the arena or borrows from the records. */
+bool	envelope_decode(struct bytes records, struct arena *a, struct envelope *e);
+
+/* The message as it goes out to recipient r: edits applied, as mail/segments.h. False: the
+ * edits do not fit the extents (a damaged file). */
+bool	envelope_segments(const struct envelope *e, struct buf *out);
+
+#endif

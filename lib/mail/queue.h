@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * mail/queue.h - the queue on disk: one message, one file. doc/queue-format.md
+ * has the format octet by octet. Content is written once and never changed;
+ * an update appends envelope records, then writes one of two pointers in turn,
+ * each in a sector of its own with a generation and a checksum over all the records
+ * it names: whatever a crash leaves, a reader finds the old state or the new.
+ *
+ *	new/		linked by cleanup; delivered from here the first time
+ *	active/		taken out of later/ or hold/ for another attempt
+ *	later/<bucket>/	waiting; the bucket is the wall-clock time of the attempt, by the
+ *			minute, as 8 hex digits of seconds / 60
+ *	hold/		waiting for a person; the envelope says why
+ *	corrupt/	what fails its checksums; never deleted by the suite
+ *
+ * The file's name is the queue id; in later/ it is id-HHHHHHHH, the hash of its next
+ * hop ("m" where there are several). Only processes of the queue's user use this.
+ */
+#ifndef MAIL_QUEUE_H
+#define MAIL_QUEUE_H
+
+#include "mail/envelope.h"
+
+#define QUEUE_ID_MAX	32
+#define QUEUE_CONTENT	2048	/* where content starts; before it preamble and pointers */
+
+enum queue_place { QUEUE_NEW, QUEUE_ACTIVE, QUEUE_LATER, QUEUE_HOLD, QUEUE_CORRUPT, QUEUE_PLACES };
+extern const char *const queue_place_name[QUEUE_PLACES];
+
+struct queue {
+	int	dir;			/* queue_directory; owned */
+	int	places[QUEUE_PLACES];	/* owned */
+	int	proc_fd;		/* borrowed: /proc/self/fd */
+	bool	no_tmpfile;		/* the file system has no O_TMPFILE: a name in tmp/, then rename */
+	bool	sync_dir;		/* its fsync of a file does not make the file's name durable */
+};
+
+/* Opens, making what is missing below dir. False: logged. */
+bool	queue_open(struct queue *q, int dir, int proc_fd);
+void	queue_close(struct queue *q);
+
+/* ---- cleanup's side ---- */
+struct queue_draft {			/* a message that is being received; no name yet */
+	char	id[QUEUE_ID_MAX + 1];
+	int	fd;			/* read-only, the proof of the lease is taken on it; -1: none */
+	char	tmp[QUEUE_ID_MAX + 8];	/* name in tmp/ where no_tmpfile; else "" */
+};
+
+/* True: *writer is a write-only descriptor that stands at QUEUE_CONTENT. False: errno. */
+bool	queue_draft_open(struct queue *q, struct queue_draft *d, int *writer);
+void	queue_draft_abandon(struct queue *q, struct queue_draft *d);
+/*
+ * Makes drafts durable together. For each: takes a read lease, which the kernel grants
+ * only when no writer is left (a receiver that kept its descriptor, or a mapping, loses
+ * the message); reopens it; checks that it holds the content promised; writes envelope and
+ * pointers; links the name into new/. Then fsyncs. ok[i] false: that one is not accepted, errno in
+ * fault[i], nothing of it is left. All drafts are closed.
+ */
+struct queue_commit { struct queue_draft *draft; uint64_t octets; const struct envelope *envelope; bool ok; int fault; };
+void	queue_commit(struct queue *q, struct queue_commit *c, size_t n);
+
+/* Free space as the disk guard sees it: octets and inodes. */
+bool	queue_space(const struct queue *q, uint64_t *octets, uint64_t *inodes);
+
+/* ---- qmgr's side, and tools' ---- */
+struct queue_message {
+	char		 id[QUEUE_ID_MAX + 1];
+	enum queue_place place;
+	char		 name[64];	/* file name, and for QUEUE_LATER bucket/name */
+	int		 fd;		/* read-only; with the lock when queue_lock was called */
+	uint64_t	 generation;	/* of the pointer that was read */
+	uint64_t	 records_at, records_octets; /* where the envelope stands */
+	struct arena	*arena;		/* owned; the envelope is in it */
+	struct envelope	 envelope;
+};
+
+enum queue_read { QUEUE_READ, QUEUE_GONE, QUEUE_DAMAGED, QUEUE_FOREIGN /* a critical record not known */, QUEUE_TROUBLE /* errno */ };
+
+/* Opens and reads; name as in the directory. */
+enum queue_read	queue_message_open(struct queue *q, enum queue_place place, const char *name, struct queue_message **m);
+void	queue_message_free(struct queue_message **m);
+/* LOCK_EX without waiting, on m->fd: kept by whoever holds that open file. False: somebody works on it. */
+bool	queue_lock(struct queue_message *m);
+/* Appends the changed envelope, then the pointer; durable when true. */
+bool	queue_update(struct queue *q, struct queue_message *m);
+/* rename between places; QUEUE_LATER wants next_s and takes the bucket from it. */
+bool	queue_move(struct queue *q, struct queue_message *m, enum queue_place to);
+bool	queue_remove(struct queue *q, struct queue_message *m);
+/* A file that queue_message_open found damaged: to corrupt/, logged. */
+bool	queue_set_aside(struct queue *q, enum queue_place place, const char *name);
+
+/* Names in a place (QUEUE_LATER: bucket/name), any order; each returns false to stop. */
+bool	queue_walk(struct queue *q, enum queue_place place, bool (*each)(void *arg, const char *name), void *arg);
+/* Names in later/ whose bucket is at most now_s; removes emptied buckets that are past. */
+bool	queue_walk_due(struct queue *q, int64_t now_s, bool (*each)(void *arg, const char *name), void *arg);
+
+/* The pure half, for the fuzzer: the octets of a whole file. */
+enum queue_read	queue_parse(struct bytes file, struct arena *a, struct envelope *e, uint64_t *generation);
+
+#endif

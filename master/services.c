@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * master/services.c - the architecture in a table: every process, as whom it
+ * runs, what it may reach, whom it may ask. master starts what stands here, in
+ * this order, and nothing else; each row is asserted by tests from outside (/proc)
+ * and from inside. No process has a right it does not use:
+ *
+ *	what talks to the network has no file system;
+ *	what has the queue has no network;
+ *	root is in master and become alone, and neither reads mail.
+ *
+ * A process waits for the network in an event loop and for the disk in a process
+ * of its own. Every pair of "asks" is one socket pair a worker, made by master.
+ * The journal is asked by all and stands in no list.
+ */
+#include "master/services.h"
+
+#include <stddef.h>
+
+#include "daemon/daemon.h"
+#include "master/tables.h"
+
+const struct service services[] = {
+	{ .name = "journal", .user = "hermod-log", .net = NET_NONE,
+	  .keep = KEEP_FILES | KEEP_WRITE, .dirs = { "+log_directory" },
+	  .settings = journal_settings,
+	  .what = "writes what the processes decided" },
+	{ .name = "router", .user = "hermod-map", .workers = "router_workers", .net = NET_NONE,
+	  .keep = KEEP_FILES, .dirs = { "map_directories" },
+	  .settings = router_settings,
+	  .what = "answers questions about addresses" },
+	{ .name = "become", .user = NULL, .net = NET_NONE,
+	  .keep = KEEP_FILES | KEEP_WRITE | KEEP_FORK | KEEP_UID,
+	  .settings = become_settings,
+	  .what = "forks workers that act as a mailbox's owner" },
+	{ .name = "local", .user = "hermod-local", .net = NET_NONE,
+	  .asks = { "become" }, .settings = local_settings,
+	  .what = "delivers to mailboxes" },
+	{ .name = "qmgr", .user = "hermod-queue", .net = NET_NONE,
+	  .keep = KEEP_FILES | KEEP_WRITE, .dirs = { "+queue_directory" },
+	  .asks = { "router", "local" }, .settings = qmgr_settings,
+	  .what = "decides what to deliver next" },
+	{ .name = "cleanup", .user = "hermod-queue", .workers = "cleanup_workers", .net = NET_NONE,
+	  .keep = KEEP_FILES | KEEP_WRITE | KEEP_LEASE, .dirs = { "+queue_directory" },
+	  .asks = { "qmgr" }, .settings = cleanup_settings,
+	  .what = "makes messages durable" },
+	{ .name = "pam", .user = "hermod-pam", .group = "shadow", .net = NET_HOST,
+	  .keep = KEEP_FILES | KEEP_WRITE | KEEP_FORK | KEEP_EXEC | KEEP_NET_OUT,
+	  .settings = pam_settings,
+	  .what = "asks PAM about system users" },
+	{ .name = "auth", .user = "hermod-auth", .workers = "auth_workers", .net = NET_NONE,
+	  .keep = KEEP_FILES, .dirs = { "account_directory" },
+	  .asks = { "become", "pam", "router" }, .settings = auth_settings,
+	  .what = "checks credentials" },
+	{ .name = "pickup", .user = "hermod-queue", .net = NET_NONE,
+	  .keep = KEEP_FILES | KEEP_WRITE | KEEP_ACCEPT, .listens = { "pickup_socket" },
+	  .dirs = { "+queue_directory" },
+	  .asks = { "router", "cleanup" }, .settings = pickup_settings,
+	  .what = "takes mail from local commands" },
+	{ .name = "smtpd", .user = "hermod-in", .workers = "smtpd_workers", .net = NET_NONE,
+	  .keep = KEEP_ACCEPT, .listens = { "listen_smtp" },
+	  .asks = { "router", "cleanup" }, .settings = smtpd_settings,
+	  .what = "receives mail from other hosts" },
+	{ .name = "pop3-login", .user = "hermod-login", .workers = "pop3_login_workers", .net = NET_NONE,
+	  .keep = KEEP_ACCEPT, .listens = { "listen_pop3" },
+	  .asks = { "auth", "become" }, .settings = pop3_login_settings,
+	  .what = "POP3 until the client is known" },
+	{ 0 }
+};

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * master/tables.h - the settings tables of all programs: <program>/settings.c
+ * of each. master and hermod link them all.
+ */
+#ifndef MASTER_TABLES_H
+#define MASTER_TABLES_H
+
+#include "mail/settings.h"
+
+extern const struct setting master_settings[];	/* and what several programs share */
+extern const struct setting become_settings[];
+extern const struct setting smtpd_settings[];
+extern const struct setting cleanup_settings[];
+extern const struct setting qmgr_settings[];
+extern const struct setting router_settings[];
+extern const struct setting local_settings[];
+extern const struct setting pickup_settings[];
+extern const struct setting auth_settings[];
+extern const struct setting pam_settings[];
+extern const struct setting journal_settings[];
+extern const struct setting pop3_login_settings[];
+extern const struct setting pop3d_settings[];	/* loaded by become, for its sessions */
+
+extern const struct setting *const all_settings[];	/* every table above; ends with NULL */
+
+#endif
