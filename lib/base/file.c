@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/encode.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#define READ_CHUNK	65536u
+#define TMP_TRIES	16
+
+/* One step of a loop over short counts. False: give up, errno is set. */
+static bool
+step(ssize_t done, struct bytes *rest)
+{
+	if (done == -1)
+		return errno == EINTR;
+	if (done == 0) {
+		errno = EIO;
+		return false;
+	}
+	*rest = bytes_skip(*rest, (size_t)done);
+	return true;
+}
+
+bool
+file_write(int fd, struct bytes s)
+{
+	while (s.n > 0)
+		if (!step(write(fd, s.p, s.n), &s))
+			return false;
+	return true;
+}
+
+bool
+file_pwrite(int fd, struct bytes s, off_t at)
+{
+	off_t end = at + (off_t)s.n;
+
+	while (s.n > 0)
+		if (!step(pwrite(fd, s.p, s.n, end - (off_t)s.n), &s))
+			return false;
+	return true;
+}
+
+bool
+file_pread(int fd, void *p, size_t n, off_t at)
+{
+	struct bytes rest = bytes_of(p, n);
+	off_t end = at + (off_t)n;
+
+	while (rest.n > 0)
+		if (!step(pread(fd, (void *)(uintptr_t)rest.p, rest.n, end - (off_t)rest.n), &rest))
+			return false;
+	return true;
+}
+
+/* Up to n octets, fewer only at the end of the file; -1 and errno. */
+static ssize_t
+read_some(int fd, void *p, size_t n)
+{
+	ssize_t got;
+
+	do {
+		got = read(fd, p, n);
+	} while (got == -1 && errno == EINTR);
+	return got;
+}
+
+static bool
+slurp(int fd, struct buf *out)
+{
+	for (;;) {
+		size_t left = out->max - out->n;
+		unsigned char one;
+		unsigned char *room = left > 0
+		    ? buf_room(out, left < READ_CHUNK ? left : READ_CHUNK) : &one;
+		ssize_t got;
+
+		if (!room) {			/* was full before */
+			errno = EFBIG;
+			return false;
+		}
+		got = read_some(fd, room, left == 0 ? 1 : left < READ_CHUNK ? left : READ_CHUNK);
+		if (got <= 0)
+			return got == 0;
+		if (left == 0) {
+			errno = EFBIG;
+			return false;
+		}
+		out->n += (size_t)got;
+	}
+}
+
+bool
+file_slurp(int dir, const char *name, struct buf *out)
+{
+	size_t before = out->n;
+	int fd = file_open(dir, name, O_RDONLY, 0);
+	bool good = fd != -1 && slurp(fd, out);
+
+	if (!good)
+		out->n = before;
+	fd_close(&fd);
+	return good;
+}
+
+/* A new file beside the one to be replaced, under a name that no component from outside has. */
+static int
+open_temporary(int dir, char name[32], mode_t mode)
+{
+	for (int i = 0; i < TMP_TRIES; i++) {
+		uint64_t chance;
+		int fd;
+
+		random_fill(&chance, sizeof chance);
+		snprintf(name, 32, ".tmp.%016llx", (unsigned long long)chance);
+		fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+		if (fd != -1 || errno != EEXIST)
+			return fd;
+	}
+	return -1;
+}
+
+static bool
+replace_in(int dir, const char *name, struct bytes content, mode_t mode)
+{
+	char tmp[32];
+	int fd = open_temporary(dir, tmp, mode);
+	bool good;
+
+	if (fd == -1)
+		return false;
+	good = file_write(fd, content) && fsync(fd) == 0;
+	if (good && close(fd) == -1)		/* NFS and quotas: a last chance to say no */
+		good = false;
+	else if (!good)
+		fd_close(&fd);
+	if (!good || renameat(dir, tmp, dir, name) == -1) {
+		int saved = errno;
+
+		unlinkat(dir, tmp, 0);
+		errno = saved;
+		return false;
+	}
+	return dir_sync(dir);
+}
+
+bool
+file_replace(int dir, const char *name, struct bytes content, mode_t mode)
+{
+	struct bytes path = text(name);
+	size_t slash = bytes_rfind(path, '/');
+	char parent[4096] = ".";
+	bool good;
+	int fd;
+
+	if (slash == path.n && dir != AT_FDCWD)
+		return replace_in(dir, name, content, mode);
+	if (slash < path.n && !bytes_to_text(bytes_head(path, slash + 1), parent, sizeof parent)) {
+		errno = ENAMETOOLONG;
+		return false;
+	}
+	fd = openat(dir, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	good = fd != -1
+	    && replace_in(fd, slash < path.n ? name + slash + 1 : name, content, mode);
+	fd_close(&fd);
+	return good;
+}
+
+int
+dir_open(int dir, const char *name)
+{
+	return openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+bool
+dir_make(int dir, const char *name, mode_t mode)
+{
+	struct stat st;
+
+	if (mkdirat(dir, name, mode) == 0)
+		return true;
+	if (errno != EEXIST || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return false;
+	errno = ENOTDIR;
+	return S_ISDIR(st.st_mode);
+}
+
+bool
+dir_sync(int dir)
+{
+	return fsync(dir) == 0;
+}
+
+/* O_NONBLOCK: a FIFO, a device or a lease that is being broken must not hold us. */
+int
+file_open(int dir, const char *name, int flags, mode_t mode)
+{
+	int fd = openat(dir, name, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, mode);
+	struct stat st;
+	int saved;
+
+	if (fd == -1)
+		return -1;
+	if (fstat(fd, &st) == 0) {
+		errno = EINVAL;
+		if (S_ISREG(st.st_mode)
+		    && fcntl(fd, F_SETFL, flags & (O_APPEND | O_DIRECT | O_NOATIME)) == 0)
+			return fd;
+	}
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+bool
+file_component(struct bytes name, bool leading_dot, char dst[FILE_COMPONENT_MAX + 1])
+{
+	dst[0] = '\0';
+	if (name.n == 0 || name.n > FILE_COMPONENT_MAX)
+		return false;
+	for (size_t i = 0; i < name.n; i++)
+		if (name.p[i] < ' ' || name.p[i] == 0x7f || name.p[i] == '/')
+			return false;
+	if (bytes_eq(name, text(".")) || bytes_eq(name, text("..")))
+		return false;
+	if (name.p[0] == '.' && !leading_dot)
+		return false;
+	return bytes_to_text(name, dst, FILE_COMPONENT_MAX + 1);
+}
+
+static void
+set_flag(int fd, int get, int set, int flag, bool on)
+{
+	int old = fcntl(fd, get);
+
+	if (old == -1 || ((old & flag) != (on ? flag : 0)
+	    && fcntl(fd, set, on ? old | flag : old & ~flag) == -1))
+		log_fatal("cannot set a flag of descriptor %d: %s", fd, strerror(errno));
+}
+
+void
+fd_nonblock(int fd, bool on)
+{
+	set_flag(fd, F_GETFL, F_SETFL, O_NONBLOCK, on);
+}
+
+void
+fd_cloexec(int fd, bool on)
+{
+	set_flag(fd, F_GETFD, F_SETFD, FD_CLOEXEC, on);
+}
+
+void
+fd_close(int *fd)
+{
+	int saved = errno;
+
+	if (*fd != -1)
+		close(*fd);
+	*fd = -1;
+	errno = saved;
+}

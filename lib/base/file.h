@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * base/file.h - files, safely. Every descriptor is close-on-exec. Functions
+ * return false or -1 with errno set and log nothing, unless they say so.
+ */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <sys/types.h>
+
+#include "base/buf.h"
+
+/* All of it, whatever EINTR and short counts do. */
+bool	file_write(int fd, struct bytes s);
+bool	file_pwrite(int fd, struct bytes s, off_t at);
+/* Exactly n octets; a file that ends before is EIO. */
+bool	file_pread(int fd, void *p, size_t n, off_t at);
+/* The whole of a regular file up to out->max; EFBIG beyond. */
+bool	file_slurp(int dir, const char *name, struct buf *out);
+/* Through a temporary name in the same directory, fsync, rename, fsync of the directory. */
+bool	file_replace(int dir, const char *name, struct bytes content, mode_t mode);
+
+int	dir_open(int dir, const char *name);		/* O_DIRECTORY|O_NOFOLLOW */
+bool	dir_make(int dir, const char *name, mode_t mode); /* EEXIST is fine when it is a directory */
+bool	dir_sync(int dir);
+
+/* A regular file below dir, last component never a symbolic link, never blocking on a
+ * FIFO or device: opened with O_NOFOLLOW|O_NONBLOCK, fstat'ed, ELOOP or EFTYPE-like
+ * EINVAL refused, O_NONBLOCK taken off. */
+int	file_open(int dir, const char *name, int flags, mode_t mode);
+
+/*
+ * The one function that makes a path component out of a name from outside (user,
+ * domain, mailbox): at most 200 octets; no '/', no NUL, no control; not empty, not
+ * "." or ".."; no leading '.' unless leading_dot. False: not usable, dst is "".
+ */
+#define FILE_COMPONENT_MAX 200
+bool	file_component(struct bytes name, bool leading_dot, char dst[FILE_COMPONENT_MAX + 1]);
+
+/* Sets or clears; stops the process when the kernel refuses. */
+void	fd_nonblock(int fd, bool on);
+void	fd_cloexec(int fd, bool on);
+void	fd_close(int *fd);		/* when not -1; sets -1. Keeps errno */
+
+#endif
