@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: ISC
+"""Fixtures of the tests of the whole suite: see tests/README.md."""
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from hermodtest import proc  # noqa: E402
+from hermodtest.suite import Suite, sanitized, with_faults  # noqa: E402
+
+proc.become_subreaper()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="also the long forms of the tests, which take minutes each")
+
+
+def pytest_configure(config):
+    for line in ("settings(**NAME=VALUE): lines of hermod.conf for the suite fixture; None takes one out",
+                 "environment(**NAME=VALUE): variables of hermod start for the suite fixture",
+                 "long: runs with --long only",
+                 "root: needs to be root",
+                 "faults: needs a build configured with --enable-faults",
+                 "plain: not in a build with sanitizers"):
+        config.addinivalue_line("markers", line)
+
+
+def pytest_collection_modifyitems(config, items):
+    for item in items:
+        for marker, fine, why in (("long", config.getoption("--long"), "a long test: runs with --long"),
+                                  ("root", os.geteuid() == 0, "needs root"),
+                                  ("faults", with_faults(), "needs configure --enable-faults"),
+                                  ("plain", not sanitized(), "not with sanitizers")):
+            if item.get_closest_marker(marker) and not fine:
+                item.add_marker(pytest.mark.skip(reason=why))
+
+
+def merged(request, marker):
+    """Keyword arguments of all markers of that name, the innermost last."""
+    out = {}
+    for m in reversed(list(request.node.iter_markers(marker))):
+        out.update(m.kwargs)
+    return out
+
+
+@pytest.fixture
+def make_suite():
+    """make_suite(NAME=VALUE, ...) -> Suite; all are ended after the test."""
+    made = []
+
+    def make(env=None, start=True, users=("anna", "bert"), **settings):
+        made.append(Suite(settings, env, start, users))
+        return made[-1]
+    yield make
+    wrong = []
+    for s in made:
+        try:
+            s.end()
+        except AssertionError as e:
+            wrong.append(str(e))
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.fixture
+def suite(request):
+    """A fresh instance for this test; @pytest.mark.settings(...) changes its configuration."""
+    s = Suite(merged(request, "settings"), merged(request, "environment"))
+    yield s
+    s.end()
+
+
+@pytest.fixture(scope="module")
+def shared_suite(request):
+    """One instance for all tests of a file; its SETTINGS = {...} and ENVIRONMENT = {...} are taken."""
+    s = Suite(getattr(request.module, "SETTINGS", None), getattr(request.module, "ENVIRONMENT", None))
+    yield s
+    s.end()

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: ISC
+"""Processes as /proc shows them; waiting; free ports."""
+import ctypes
+import os
+import signal
+import socket
+import time
+
+
+def become_subreaper():
+    """Whatever our daemons leave behind becomes our child, so that we can find it."""
+    PR_SET_CHILD_SUBREAPER = 36
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+class Proc:
+    """One process, named by pid and start time: a pid used again is another."""
+
+    def __init__(self, pid):
+        stat = open(f"/proc/{pid}/stat").read()
+        self.comm = stat[stat.index("(") + 1:stat.rindex(")")]
+        rest = stat[stat.rindex(")") + 2:].split()
+        self.pid, self.state, self.ppid, self.start = pid, rest[0], int(rest[1]), rest[19]
+
+    def __repr__(self):
+        return f"{self.comm}[{self.pid}]"
+
+    def alive(self):
+        try:
+            now = Proc(self.pid)
+        except (OSError, ValueError):
+            return False
+        if now.start != self.start:
+            return False
+        if now.state != "Z":
+            return True
+        if now.ppid == os.getpid():	# left to us: nobody else reaps it
+            try:
+                os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                pass
+        return False
+
+    def kill(self, sig=signal.SIGKILL):
+        if self.alive():
+            try:
+                os.kill(self.pid, sig)
+            except ProcessLookupError:
+                pass
+
+    def status(self, field):
+        """A line of /proc/PID/status: status("Uid") is "0\\t0\\t0\\t0"."""
+        for line in open(f"/proc/{self.pid}/status"):
+            if line.startswith(field + ":"):
+                return line.split(":", 1)[1].strip()
+        raise KeyError(field)
+
+    def fds(self):
+        """{number: what it points at}"""
+        out = {}
+        for fd in os.listdir(f"/proc/{self.pid}/fd"):
+            try:
+                out[int(fd)] = os.readlink(f"/proc/{self.pid}/fd/{fd}")
+            except OSError:
+                pass
+        return out
+
+    def pss_kb(self):
+        for line in open(f"/proc/{self.pid}/smaps_rollup"):
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+        return 0
+
+    def cpu_s(self):
+        stat = open(f"/proc/{self.pid}/stat").read().rsplit(")", 1)[1].split()
+        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def processes():
+    out = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                out.append(Proc(int(name)))
+            except (OSError, ValueError):
+                pass
+    return out
+
+
+def descendants(root):
+    """All below the pid root, itself left out."""
+    children = {}
+    for p in processes():
+        children.setdefault(p.ppid, []).append(p)
+    out, todo = [], [root]
+    while todo:
+        for p in children.get(todo.pop(), []):
+            out.append(p)
+            todo.append(p.pid)
+    return out
+
+
+def wait_for(what, seconds=20, step=0.02, why=None):
+    """Waits until what() is true and returns that value; else AssertionError."""
+    end = time.monotonic() + seconds
+    while True:
+        value = what()
+        if value:
+            return value
+        if time.monotonic() > end:
+            text = why() if callable(why) else why
+            raise AssertionError(f"not so after {seconds} s: {text or what}")
+        time.sleep(step)
+
+
+def free_ports(n):
+    """n ports of 127.0.0.1 that nobody has right now."""
+    socks = [socket.socket() for _ in range(n)]
+    try:
+        for s in socks:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in socks]
+    finally:
+        for s in socks:
+            s.close()
