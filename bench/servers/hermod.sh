@@ -1,0 +1,53 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+# Hermod, out of the build folder that HERMOD_BUILD names. Every process has the numeric uid that an
+# installation would give it by name; nothing of its confinement or durability is switched off.
+# HERMOD_EXTRA: further lines of hermod.conf.
+set -eu
+B=${HERMOD_BUILD:-.}
+C=${BENCH_DIR:-.}/hermod.conf
+case $1 in
+caps)    echo "local pop3" ;;
+version) "$B/bin/hermod" version 2>/dev/null || echo "hermod not built in $B" ;;
+setup)
+    mkdir -p "$BENCH_DIR/queue" "$BENCH_DIR/run" "$BENCH_DIR/log" "$BENCH_DIR/tables"
+    chmod 755 "$BENCH_DIR" "$BENCH_DIR/tables"
+    cat > "$C" <<EOF2
+hostname = "mx.bench.test"
+local_domains = {"local.test"}
+listen_smtp = {"127.0.0.1:$SMTP_PORT"}
+listen_pop3 = {"127.0.0.1:$POP3_PORT"}
+program_directory = "$B/libexec/hermod"
+queue_directory = "$BENCH_DIR/queue"
+run_directory = "$BENCH_DIR/run"
+mail_directory = "$BENCH_MAIL"
+log_file = "$BENCH_DIR/log/hermod.log"
+pid_file = "$BENCH_DIR/run/master.pid"
+alias_map = "text:$BENCH_DIR/tables/aliases"
+account_map = "text:$BENCH_DIR/tables/accounts"
+allow_plain_passwords = yes
+system_accounts = no
+uid_base = 61000
+first_uid = 1000
+mail_uid = $BENCH_UID
+mail_gid = $BENCH_GID
+local_concurrency = $WORKERS
+${HERMOD_EXTRA:-}
+EOF2
+    echo "postmaster: u1@local.test" > "$BENCH_DIR/tables/aliases"
+    # The harness logs in as uI; mail comes for uI@local.test.
+    i=1
+    while [ $i -le "$BENCH_USERS" ]; do
+        for name in u$i@local.test u$i; do
+            printf '%s password={PLAIN}%s\n mailbox=maildir:%s\n uid=%s\n gid=%s\n' "$name" \
+                "$BENCH_PASS" "$BENCH_MAIL/u$i/Maildir" "$BENCH_UID" "$BENCH_GID"
+        done
+        i=$((i + 1))
+    done > "$BENCH_DIR/tables/accounts"
+    chmod 644 "$BENCH_DIR/tables/accounts" ;;
+start)  "$B/bin/hermod" -c "$C" start ;;
+stop)   "$B/bin/hermod" -c "$C" stop ;;
+pids)
+    m=$(cat "$BENCH_DIR/run/master.pid")
+    echo "$m $(ps -o pid= --ppid "$m" | tr '\n' ' ')" ;;
+esac
