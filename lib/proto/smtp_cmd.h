@@ -48,8 +48,8 @@ struct smtp_cmd {
  * Takes the line without its CRLF. *out is set only on SMTP_PARSED; on
  * SMTP_BAD_ARG its verb is set, to tell the client what the command takes.
  * After a bad BDAT nobody knows where commands begin again: the session ends.
- * Printable ASCII only, but for UTF-8 in MAIL, RCPT, VRFY, EXPN (the address
- * parser judges it, RFC 6531) and HELO, EHLO, NOOP, HELP (no harm).
+ * A control but HTAB is a bad argument. 8-bit octets are let through: the address
+ * and parameter parsers judge them (RFC 6531); elsewhere they do no harm.
  */
 enum smtp_parse	smtp_cmd_parse(struct bytes line, struct smtp_cmd *out);
 
