@@ -44,9 +44,12 @@ enum smtp_data_status smtp_data_feed(struct smtp_data *d, struct bytes *in,
 /* The same, appending to out (test out->full). */
 enum smtp_data_status smtp_data_feed_buf(struct smtp_data *d, struct bytes *in, struct buf *out);
 
-/* The other direction: dot-stuffed text with its end of data, RFC 5321 section 4.5.2, for
- * POP3's multi-line responses too (RFC 1939 section 3). Feed any pieces of content whose
- * lines end with CRLF; then the end. at_line_start begins true. */
+/*
+ * The other direction: dot-stuffed text with its end of data, RFC 5321 section
+ * 4.5.2, for POP3's multi-line responses too (RFC 1939 section 3). Any pieces of
+ * content, then the end. LF alone (files of this host) and CR alone become CRLF:
+ * a bare one is never sent, whatever was stored.
+ */
 struct smtp_stuff { bool at_line_start, cr; };
 void	smtp_stuff_init(struct smtp_stuff *s);
 void	smtp_stuff_feed(struct smtp_stuff *s, struct bytes content, struct buf *out);
