@@ -1,0 +1,716 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <openssl/async.h>
+#include <openssl/err.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/conn.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#define CHUNK_FIRST	4096u
+#define CHUNK_MAX	65536u
+#define RECORD_MAX	16384u		/* octets of plaintext in a record, RFC 8446 section 5.1 */
+#define RAW_IN_MAX	32768u		/* holds a whole record, whatever came before it */
+#define RAW_OUT_MAX	65536u		/* and what OpenSSL wants to say of itself */
+#define RAW_OUT_LOW	32768u		/* above it nothing more is encrypted or decrypted */
+#define LINGER_MS	2000
+#define LINGER_OCTETS	(1u << 20)
+
+static void settle(struct conn *c);
+static void work(struct conn *c, bool readable);
+
+static size_t
+smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Only remembers it: the loop ends the connection, so that no owner is freed in its own call. */
+static void
+fail(struct conn *c, enum conn_end why)
+{
+	if (!c->failed) {
+		c->failed = true;
+		c->end_why = why;
+	}
+}
+
+static size_t
+unsent(const struct conn *c)
+{
+	return c->out.n + c->raw_out.n;
+}
+
+/* Would the owner get what is read now? */
+static bool
+takes_input(const struct conn *c)
+{
+	return !c->paused && !c->closing && !c->eof && !c->failed && c->in.n < c->in.max
+	    && !conn_choked(c) && c->raw_out.n <= RAW_OUT_LOW;
+}
+
+static bool
+wants_read(const struct conn *c)
+{
+	if (c->raw_eof || c->failed || c->ended)
+		return false;
+	if (c->lingering)
+		return true;
+	if (c->tls == CONN_HANDSHAKE)
+		return !c->async_on && c->raw_out.n <= RAW_OUT_LOW;
+	return takes_input(c);
+}
+
+/* One read. True: b has grown. After a short count no second one: it would only say EAGAIN. */
+static bool
+read_some(struct conn *c, struct buf *b)
+{
+	size_t n = smaller(c->chunk, b->max - b->n);
+	ssize_t got;
+
+	if (n == 0)
+		return false;
+	got = recv(c->fd, buf_room(b, n), n, 0);
+	if (got == 0)
+		c->raw_eof = true;
+	else if (got == -1 && errno != EAGAIN && errno != EINTR)
+		fail(c, CONN_RESET);
+	if (got <= 0)
+		return false;
+	b->n += (size_t)got;
+	if ((size_t)got == c->chunk && c->chunk < CHUNK_MAX)
+		c->chunk *= 4;
+	return true;
+}
+
+/* After the half-close: the peer's last octets are of no interest, only its end. */
+static void
+discard(struct conn *c)
+{
+	static unsigned char nowhere[CHUNK_MAX];
+	ssize_t got = recv(c->fd, nowhere, sizeof nowhere, 0);
+
+	if (got > 0)
+		c->discarded += (size_t)got;
+	if (got == 0 || (got == -1 && errno != EAGAIN && errno != EINTR)
+	    || c->discarded > LINGER_OCTETS)
+		c->raw_eof = true;
+}
+
+/* ---- TLS. OpenSSL reads raw_in and writes raw_out through a BIO of ours: never the socket. */
+
+static int
+bio_write(BIO *b, const char *p, int n)
+{
+	struct conn *c = BIO_get_data(b);
+	size_t take;
+
+	BIO_clear_retry_flags(b);
+	if (!c || n <= 0)
+		return -1;
+	take = smaller((size_t)n, c->raw_out.max - c->raw_out.n);
+	if (take == 0) {
+		BIO_set_retry_write(b);
+		return -1;
+	}
+	buf_add(&c->raw_out, bytes_of(p, take));
+	return (int)take;
+}
+
+static int
+bio_read(BIO *b, char *p, int n)
+{
+	struct conn *c = BIO_get_data(b);
+	size_t take;
+
+	BIO_clear_retry_flags(b);
+	if (!c || n <= 0)
+		return -1;
+	take = smaller((size_t)n, c->raw_in.n - c->raw_at);
+	if (take == 0) {
+		BIO_set_retry_read(b);
+		return -1;
+	}
+	memcpy(p, c->raw_in.p + c->raw_at, take);
+	c->raw_at += take;
+	return (int)take;
+}
+
+static long
+bio_ctrl(BIO *b, int what, long number, void *p)
+{
+	(void)b;
+	(void)number;
+	(void)p;
+	return what == BIO_CTRL_FLUSH;
+}
+
+static BIO *
+bio_of(struct conn *c)
+{
+	static BIO_METHOD *method;	/* for the life of the process */
+	BIO *b;
+
+	if (!method) {
+		method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "conn");
+		if (!method || !BIO_meth_set_write(method, bio_write)
+		    || !BIO_meth_set_read(method, bio_read) || !BIO_meth_set_ctrl(method, bio_ctrl))
+			log_fatal("out of memory: TLS");
+	}
+	b = BIO_new(method);
+	if (!b)
+		log_fatal("out of memory: TLS");
+	BIO_set_data(b, c);
+	BIO_set_init(b, 1);
+	return b;
+}
+
+static void
+tls_fail(struct conn *c)
+{
+	c->tls_error = ERR_peek_last_error();
+	ERR_clear_error();
+	fail(c, CONN_TLS);
+}
+
+/* What OpenSSL has taken goes at once, not record by record: one move of the rest. */
+static void
+raw_in_taken(struct conn *c)
+{
+	buf_drop(&c->raw_in, c->raw_at);
+	c->raw_at = 0;
+}
+
+static void
+async_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)fd;
+	(void)what;
+	loop_began();
+	if (c->ended)			/* async_on stays: conn_fini sees the job to its end */
+		return;
+	c->async_on = false;
+	work(c, false);
+}
+
+/* Watches for the end of the operation that the handshake waits for. */
+static bool
+async_watch(SSL *ssl, struct event_base *base, struct event *ev,
+    void (*ready)(evutil_socket_t, short, void *), void *arg)
+{
+	OSSL_ASYNC_FD fd;
+	size_t n = 0;
+
+	if (!SSL_get_all_async_fds(ssl, NULL, &n) || n != 1
+	    || !SSL_get_all_async_fds(ssl, &fd, &n))
+		return false;
+	must(event_assign(ev, base, fd, EV_READ, ready, arg) == 0);
+	return event_add(ev, NULL) == 0;
+}
+
+/* A paused job cannot be cancelled: when its connection ends first, its SSL lives on, cut off
+ * from all octets, until the job has come to its end. */
+struct orphan { SSL *ssl; struct event_base *base; struct event ev; };
+
+static void
+orphan_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct orphan *o = arg;
+	int done;
+
+	(void)fd;
+	(void)what;
+	loop_began();
+	ERR_clear_error();
+	done = SSL_do_handshake(o->ssl);
+	if (done <= 0 && SSL_get_error(o->ssl, done) == SSL_ERROR_WANT_ASYNC
+	    && async_watch(o->ssl, o->base, &o->ev, orphan_ready, o))
+		return;
+	ERR_clear_error();
+	SSL_free(o->ssl);
+	mem_free(o);
+}
+
+static void
+ssl_fini(struct conn *c)
+{
+	if (c->ssl && c->async_on) {
+		struct orphan *o = mem_alloc(sizeof *o);
+
+		event_del(&c->async);
+		BIO_set_data(SSL_get_rbio(c->ssl), NULL);
+		o->ssl = c->ssl;
+		o->base = c->loop->base;
+		if (!async_watch(o->ssl, o->base, &o->ev, orphan_ready, o))
+			mem_free(o);	/* no way to know when: that job is lost memory */
+	} else {
+		SSL_free(c->ssl);
+	}
+	c->ssl = NULL;
+	c->async_on = false;
+}
+
+static void
+tls_handshake(struct conn *c)
+{
+	int done;
+
+	if (c->tls != CONN_HANDSHAKE || c->async_on || c->failed)
+		return;
+	ERR_clear_error();
+	done = SSL_do_handshake(c->ssl);
+	raw_in_taken(c);
+	if (done == 1) {
+		c->tls = CONN_PROTECTED;
+		SSL_clear_mode(c->ssl, SSL_MODE_ASYNC);	/* no more private key: no fibre a record */
+		return;
+	}
+	switch (SSL_get_error(c->ssl, done)) {
+	case SSL_ERROR_WANT_READ:
+		if (c->raw_eof)
+			fail(c, CONN_TLS);
+		break;
+	case SSL_ERROR_WANT_WRITE:		/* again when raw_out has been sent */
+		break;
+	case SSL_ERROR_WANT_ASYNC:
+		c->async_on = async_watch(c->ssl, c->loop->base, &c->async, async_ready, c);
+		if (!c->async_on)
+			tls_fail(c);
+		break;
+	default:
+		tls_fail(c);
+	}
+}
+
+/* SSL_read gave nothing. */
+static void
+tls_no_more(struct conn *c, int got)
+{
+	switch (SSL_get_error(c->ssl, got)) {
+	case SSL_ERROR_WANT_READ:
+		c->eof = c->raw_eof;		/* without close_notify: cut off */
+		if (c->eof)
+			c->end_why = CONN_TLS;
+		break;
+	case SSL_ERROR_ZERO_RETURN:		/* what follows it is never looked at */
+		c->eof = c->raw_eof = true;
+		c->end_why = CONN_EOF;
+		break;
+	case SSL_ERROR_WANT_WRITE:
+		c->more = true;
+		break;
+	default:
+		tls_fail(c);
+	}
+}
+
+/* True: `in` has grown. */
+static bool
+tls_decrypt(struct conn *c)
+{
+	size_t before = c->in.n;
+
+	c->more = false;
+	while (c->tls == CONN_PROTECTED && takes_input(c)) {
+		size_t n = smaller(smaller(c->chunk, RECORD_MAX), c->in.max - c->in.n);
+		unsigned char *room = buf_room(&c->in, n);
+		int got;
+
+		ERR_clear_error();
+		got = SSL_read(c->ssl, room, (int)n);
+		if (got <= 0) {
+			tls_no_more(c, got);
+			raw_in_taken(c);
+			return c->in.n > before;
+		}
+		c->in.n += (size_t)got;
+	}
+	raw_in_taken(c);
+	c->more = c->tls == CONN_PROTECTED && !c->eof && !c->failed
+	    && (c->raw_in.n > 0 || SSL_has_pending(c->ssl) || c->raw_eof);
+	return c->in.n > before;
+}
+
+static void
+tls_encrypt(struct conn *c)
+{
+	size_t done = 0;
+
+	while (c->tls == CONN_PROTECTED && done < c->out.n && c->raw_out.n <= RAW_OUT_LOW) {
+		int n;
+
+		ERR_clear_error();
+		n = SSL_write(c->ssl, c->out.p + done, (int)smaller(c->out.n - done, RECORD_MAX));
+		if (n <= 0) {
+			if (SSL_get_error(c->ssl, n) != SSL_ERROR_WANT_WRITE)
+				tls_fail(c);
+			break;
+		}
+		done += (size_t)n;
+	}
+	buf_drop(&c->out, done);
+}
+
+bool
+conn_start_tls(struct conn *c, SSL_CTX *ctx)
+{
+	BIO *bio;
+
+	must(c->tls == CONN_PLAIN && !c->closing);
+	if (c->in.n > 0)		/* CVE-2011-0411: came before the handshake, would look protected */
+		return false;
+	c->ssl = SSL_new(ctx);
+	if (!c->ssl)
+		log_fatal("out of memory: TLS");
+	buf_init(&c->raw_in, RAW_IN_MAX);
+	buf_init(&c->raw_out, RAW_OUT_MAX + c->out.n);
+	buf_add(&c->raw_out, buf_bytes(&c->out));	/* the reply to STARTTLS itself */
+	buf_drop(&c->out, c->out.n);
+	bio = bio_of(c);
+	SSL_set_bio(c->ssl, bio, bio);
+	SSL_set_accept_state(c->ssl);
+	SSL_set_options(c->ssl, SSL_OP_NO_RENEGOTIATION);
+	SSL_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
+	    | SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ASYNC);
+	c->tls = CONN_HANDSHAKE;
+	c->choked = c->owed = false;
+	settle(c);
+	return true;
+}
+
+/* ---- the socket and the loop */
+
+static void
+watch_write(struct conn *c, bool on)
+{
+	if (on && !c->wr_on && event_add(&c->wr, NULL) != 0)
+		log_fatal("cannot watch descriptor %d", c->fd);
+	if (!on && c->wr_on)
+		event_del(&c->wr);
+	c->wr_on = on;
+}
+
+/* True: all of b is sent. */
+static bool
+send_some(struct conn *c, struct buf *b)
+{
+	while (b->n > 0) {
+		ssize_t done = send(c->fd, b->p, b->n, MSG_NOSIGNAL | MSG_DONTWAIT);
+		bool whole = done == (ssize_t)b->n;
+
+		if (done == -1 && errno == EINTR)
+			continue;
+		if (done == -1 && errno != EAGAIN)
+			fail(c, CONN_RESET);
+		if (done > 0)
+			buf_drop(b, (size_t)done);
+		if (!whole)
+			return false;		/* the socket is full: no second try to learn it */
+	}
+	return true;
+}
+
+static void
+send_out(struct conn *c)
+{
+	if (c->out.full)
+		fail(c, CONN_RESET);		/* its end is missing: never to be sent as if whole */
+	if (c->failed || c->ended || c->lingering)
+		return;
+	if (c->ssl) {
+		do {
+			tls_encrypt(c);
+		} while (c->raw_out.n > 0 && send_some(c, &c->raw_out) && c->out.n > 0
+		    && c->tls == CONN_PROTECTED && !c->failed);
+		watch_write(c, c->raw_out.n > 0 && !c->failed);
+	} else {
+		watch_write(c, !send_some(c, &c->out) && !c->failed);
+	}
+}
+
+static void
+stop_events(struct conn *c)
+{
+	event_del(&c->rd);
+	event_del(&c->wr);
+	event_del(&c->again);
+	c->rd_on = c->wr_on = false;
+	timer_clear(&c->deadline);
+}
+
+static void
+end(struct conn *c, enum conn_end why)
+{
+	if (c->ended)
+		return;
+	if (why == CONN_TLS && c->raw_out.n > 0)	/* the alert, if it goes at once */
+		send(c->fd, c->raw_out.p, c->raw_out.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	stop_events(c);
+	c->ended = true;
+	c->on_end(c->owner, why);
+}
+
+/* After every change of state, from inside the loop or not: what will call us next? Reading
+ * is stopped later, when an event comes that nobody wants: most pauses end before. */
+static void
+settle(struct conn *c)
+{
+	if (c->busy || c->ended)
+		return;
+	if (c->choked && !conn_choked(c) && !c->paused) {
+		c->choked = false;
+		c->owed = true;
+	}
+	if (c->failed || (c->owed && !c->paused) || (c->more && takes_input(c))
+	    || (unsent(c) == 0 && ((c->eof && !c->paused) || (c->closing && !c->lingering))))
+		event_active(&c->again, EV_TIMEOUT, 0);	/* work(), from the loop */
+	if (!c->rd_on && wants_read(c)) {
+		if (event_add(&c->rd, NULL) != 0)
+			log_fatal("cannot watch descriptor %d", c->fd);
+		c->rd_on = true;
+	}
+}
+
+/* conn_close_flushed: what remains to be done. True: on_end was called. */
+static bool
+close_step(struct conn *c)
+{
+	if (!c->notified && c->tls == CONN_PROTECTED && c->out.n == 0) {
+		c->notified = true;
+		ERR_clear_error();
+		SSL_shutdown(c->ssl);		/* a failure only means: no close_notify */
+		ERR_clear_error();
+		send_out(c);
+	}
+	if (!c->lingering && unsent(c) == 0 && !c->failed) {
+		c->lingering = true;
+		if (shutdown(c->fd, SHUT_WR) == -1)
+			c->raw_eof = true;
+		timer_set(&c->deadline, LINGER_MS);
+	}
+	if (c->failed || (c->lingering && c->raw_eof)) {
+		end(c, c->lingering ? CONN_FLUSHED : c->end_why);
+		return true;
+	}
+	return false;
+}
+
+/* True: `in` has grown. */
+static bool
+take_in(struct conn *c, bool readable)
+{
+	bool grown;
+
+	if (c->lingering) {
+		if (readable)
+			discard(c);
+		return false;
+	}
+	if (c->ssl) {
+		if (readable)
+			read_some(c, &c->raw_in);
+		tls_handshake(c);
+		return tls_decrypt(c);
+	}
+	grown = readable && read_some(c, &c->in);
+	if (c->raw_eof && !c->eof) {
+		c->eof = true;
+		c->end_why = CONN_EOF;
+	}
+	return grown;
+}
+
+/* False: the owner has freed c. */
+static bool
+call_owner(struct conn *c)
+{
+	bool gone = false;
+
+	c->gone = &gone;
+	c->on_input(c->owner);
+	if (gone)
+		return false;
+	c->gone = NULL;
+	c->choked = c->in.n > 0 && conn_choked(c);
+	return true;
+}
+
+/* One round: in, the owner, out, and then whatever the state has become. */
+static void
+work(struct conn *c, bool readable)
+{
+	bool input = c->owed;
+
+	c->busy = true;
+	c->owed = false;
+	if (take_in(c, readable))
+		input = true;
+	if (input && c->in.n > 0 && !c->paused && !c->closing && !c->failed
+	    && c->tls != CONN_HANDSHAKE && !call_owner(c))
+		return;
+	if (!c->wr_on)			/* else the socket has said that it is full */
+		send_out(c);
+	c->busy = false;
+	if (c->closing) {
+		if (close_step(c))
+			return;
+	} else if (c->failed || (c->eof && !c->paused && !c->choked && !c->owed && unsent(c) == 0)) {
+		end(c, c->end_why);
+		return;
+	}
+	settle(c);
+}
+
+static void
+readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)fd;
+	(void)what;
+	loop_began();
+	if (wants_read(c)) {
+		work(c, true);
+	} else {
+		event_del(&c->rd);
+		c->rd_on = false;
+	}
+}
+
+static void
+due(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	loop_began();
+	work(arg, false);
+}
+
+static void
+writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)fd;
+	(void)what;
+	loop_began();
+	send_out(c);
+	work(c, false);
+}
+
+static void
+too_late(void *arg)
+{
+	struct conn *c = arg;
+
+	end(c, c->lingering ? CONN_FLUSHED : CONN_TIMEOUT);
+}
+
+void
+conn_init(struct conn *c, struct loop *l, int fd, size_t in_max, size_t out_max,
+    void (*on_input)(void *), void (*on_end)(void *, enum conn_end), void *owner)
+{
+	*c = (struct conn){ .loop = l, .fd = fd, .chunk = CHUNK_FIRST, .on_input = on_input,
+	    .on_end = on_end, .owner = owner };
+	must(fd != -1 && in_max > 0 && out_max > 0);
+	buf_init(&c->in, in_max);
+	buf_init(&c->out, out_max);
+	fd_nonblock(fd, true);
+	must(event_assign(&c->rd, l->base, fd, EV_READ | EV_PERSIST, readable, c) == 0);
+	must(event_assign(&c->wr, l->base, fd, EV_WRITE | EV_PERSIST, writable, c) == 0);
+	must(event_assign(&c->again, l->base, -1, 0, due, c) == 0);
+	timer_init(&c->deadline, l, too_late, c);
+	settle(c);
+}
+
+void
+conn_fini(struct conn *c)
+{
+	if (!c->loop)
+		return;
+	if (c->gone)
+		*c->gone = true;
+	stop_events(c);
+	ssl_fini(c);
+	buf_fini(&c->in);
+	buf_fini(&c->out);
+	buf_fini(&c->raw_in);
+	buf_fini(&c->raw_out);
+	fd_close(&c->fd);
+	c->ended = true;
+	c->gone = NULL;
+	c->loop = NULL;
+}
+
+void
+conn_flush(struct conn *c)
+{
+	if (!c->loop || c->ended)
+		return;
+	if (!c->wr_on)
+		send_out(c);
+	settle(c);
+}
+
+void
+conn_pause(struct conn *c)
+{
+	c->paused = true;
+}
+
+void
+conn_resume(struct conn *c)
+{
+	c->paused = false;
+	c->owed = c->in.n > 0;
+	if (c->loop)
+		settle(c);
+}
+
+void
+conn_deadline(struct conn *c, uint64_t after_ms)
+{
+	if (c->closing || c->ended || !c->loop)
+		return;			/* the close has its own */
+	if (after_ms > 0)
+		timer_set(&c->deadline, after_ms);
+	else
+		timer_clear(&c->deadline);
+}
+
+void
+conn_close_flushed(struct conn *c, uint64_t within_ms)
+{
+	if (c->closing || c->ended || !c->loop)
+		return;
+	c->closing = true;
+	timer_set(&c->deadline, within_ms);
+	conn_flush(c);
+}
+
+void
+conn_trim(struct conn *c)
+{
+	struct buf *all[] = { &c->in, &c->out, &c->raw_in, &c->raw_out };
+
+	for (size_t i = 0; i < LEN(all); i++)
+		if (all[i]->n == 0 && !all[i]->full)
+			buf_release(all[i]);
+	c->chunk = CHUNK_FIRST;
+}
+
+int
+conn_take_fd(struct conn *c)
+{
+	int fd = c->fd;
+
+	must(c->tls == CONN_PLAIN && c->in.n == 0 && c->out.n == 0);
+	c->fd = -1;
+	conn_fini(c);
+	return fd;
+}
