@@ -2,6 +2,7 @@
 """Processes as /proc shows them; waiting; free ports."""
 import ctypes
 import os
+import random
 import signal
 import socket
 import time
@@ -113,13 +114,21 @@ def wait_for(what, seconds=20, step=0.02, why=None):
         time.sleep(step)
 
 
+def is_free(port):
+    with socket.socket() as s:
+        try:
+            s.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
 def free_ports(n):
-    """n ports of 127.0.0.1 that nobody has right now."""
-    socks = [socket.socket() for _ in range(n)]
-    try:
-        for s in socks:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in socks]
-    finally:
-        for s in socks:
-            s.close()
+    """n ports of 127.0.0.1 that nobody has right now; below those that the kernel gives
+    to clients, one of which could take it before we do."""
+    ports = set()
+    while len(ports) < n:
+        port = random.randrange(10000, 32000)
+        if is_free(port):
+            ports.add(port)
+    return sorted(ports)
