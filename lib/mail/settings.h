@@ -70,7 +70,12 @@ struct settings_file;		/* every setting of all tables, with value, file and line
 /* NULL when there is any fault; each is one line in faults: file:line: name: what was
  * wrong; what would be right. All faults are found, not the first alone. */
 struct settings_file	*settings_load(const char *path, const struct setting *const *tables, struct buf *faults);
+/* The same for octets that are read already; path is for the faults. Pure. */
+struct settings_file	*settings_parse(const char *path, struct bytes content,
+			    const struct setting *const *tables, struct buf *faults);
 void			 settings_file_free(struct settings_file **f);
+/* Fills *out for this table with what the file says. */
+void			 settings_fill(const struct settings_file *f, const struct setting *table, void *out);
 /* The value as it goes into `setting` messages; NULL: no table has the name. */
 const char		*settings_value(const struct settings_file *f, const char *name);
 bool			 settings_given(const struct settings_file *f, const char *name);	/* it stands in the file */
