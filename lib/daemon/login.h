@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * daemon/login.h - a connection until its client is known: what pop3-login and
+ * later imap-login share. Parses nothing itself: the protocol's folder does. Asks auth,
+ * and with auth's ticket has become start the session, which gets the socket.
+ *
+ * A login process holds no right: it can name no account to become, only repeat a
+ * ticket that auth told become of.
+ */
+#ifndef DAEMON_LOGIN_H
+#define DAEMON_LOGIN_H
+
+#include <sys/queue.h>
+
+#include "base/conn.h"
+#include "daemon/clients.h"
+#include "daemon/daemon.h"
+
+struct login_limits {
+	uint64_t	timeout_ms;		/* for all of it */
+	uint64_t	stress_timeout_ms;	/* without progress, when three quarters of the sessions are taken */
+	uint64_t	sessions, client_sessions, client_rate;
+	uint64_t	failures;		/* wrong passwords in one connection */
+};
+
+struct login_session;
+
+/* What the protocol does. Text appended to s->conn.out is sent when the function returns. */
+struct login_protocol {
+	const char	*name;			/* "pop3" */
+	size_t		 state_octets;		/* of s->state */
+	void		(*greet)(struct login_session *s);
+	/* Takes what it can off *in; false: no more until it is called again. Called while nothing is awaited. */
+	bool		(*input)(struct login_session *s, struct bytes *in);
+	void		(*challenge)(struct login_session *s, struct bytes octets);	/* auth goes on: ask the client */
+	void		(*failed)(struct login_session *s, bool unavailable, struct bytes words);
+	void		(*welcome)(struct login_session *s, struct buf *reply);		/* what the session is to say first */
+	const char	*busy, *slow, *timeout, *bye;	/* last words, with CRLF */
+	void		(*fini)(struct login_session *s);	/* wipes secrets in the state */
+};
+
+struct login_service;
+
+struct login_session {
+	struct login_service *service;		/* borrowed */
+	struct conn	 conn;
+	void		*state;			/* owned: the protocol's */
+	char		 id[16];
+	char		 client[CLIENT_TEXT_MAX];
+	bool		 secure;		/* TLS, or a loopback address */
+	/* private */
+	unsigned char	 key[16];
+	struct timer	 deadline;
+	TAILQ_ENTRY(login_session) link;
+	uint64_t	 progress_ms, exchange, auth_serial, call;
+	struct peers	*call_peers;		/* whom the call asks; NULL: the channel of auth_serial */
+	bool		 waiting, ending, counted;
+	unsigned	 failures;
+};
+
+struct login_service	*login_service_new(struct daemon *d, const struct login_protocol *p,
+			    const struct login_limits *l);
+void		 login_service_free(struct login_service **v);
+void		 login_accept(struct login_service *v, int fd);		/* fd is taken */
+uint32_t	 login_sessions(const struct login_service *v);
+void		 login_drain(struct login_service *v);
+
+/* For the protocol, from input(): then it returns false. initial may be NULL. */
+void		 login_auth(struct login_session *s, struct bytes mechanism, const struct bytes *initial);
+void		 login_respond(struct login_session *s, struct bytes response);
+void		 login_cancel(struct login_session *s);
+/* Ends it when what is in out has been sent. why: for the journal, NULL: nothing to say. */
+void		 login_end(struct login_session *s, const char *why);
+
+#endif
