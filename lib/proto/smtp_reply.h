@@ -14,10 +14,9 @@
 
 /*
  * Appends a whole reply. text may begin with an enhanced status code ("5.5.2
- * command not known"), which each line then gets (RFC 2034 section 4), as do
- * codes 2xx, 4xx and 5xx only. '\n' in text makes a new line, as does a line
- * that would be too long. Other controls and what is not ASCII become '?'.
- * A text without words is fine.
+ * command not known"), which each line then gets (RFC 2034 section 4).
+ * '\n' in text makes a new line, as does a line that would be too long. Other
+ * controls and what is not ASCII become '?'. A text without words is fine.
  */
 void	smtp_reply_put(struct buf *out, unsigned code, struct bytes text);
 void	smtp_reply_text(struct buf *out, unsigned code, const char *text);
@@ -46,9 +45,9 @@ struct smtp_reply {
 	unsigned	status[3];	/* enhanced code of the last line that has one; 0 0 0: none */
 	unsigned	lines;
 	bool		cut;		/* text was dropped */
-	struct buf	text;		/* owned; lines without codes, joined by '\n'; controls and
-					 * what is not UTF-8 as '?': nothing in it can be a record of
-					 * its own (CVE-2020-8794) */
+	struct buf	text;		/* owned; the lines from behind their three digits, joined by
+					 * '\n'; controls and what is not UTF-8 as '?': nothing else in
+					 * it ends a line (CVE-2020-8794) */
 };
 
 void	smtp_reply_init(struct smtp_reply *r);
