@@ -13,8 +13,12 @@
 #include "base/buf.h"
 
 #define ENVELOPE_CRITICAL 1u
-#define ENVELOPE_MAX	(8u << 20)	/* octets of all records */
+#define ENVELOPE_MAX	(8u << 20)	/* octets of all records of a new message */
+#define ENVELOPE_RECORDS (64u << 20)	/* of one that had its attempts: replies and changes come to it */
 #define ENVELOPE_RCPTS	50000		/* recipients */
+#define ENVELOPE_EDITS	2000		/* header edits */
+#define ENVELOPE_EXTENTS 4096
+#define ENVELOPE_ARENA	(512u << 20)	/* an arena with this maximum holds what envelope_decode makes */
 
 enum body_type { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
 enum dsn_ret { RET_UNSAID, RET_FULL, RET_HDRS };
@@ -33,6 +37,8 @@ struct recipient {
 	uint32_t	uncertain;	/* attempts whose outcome is not known */
 	struct bytes	transport, nexthop, mailbox;	/* of the route at RCPT; may be stale at a retry */
 	uint32_t	uid, gid;
+	enum { RCPT_SAME, RCPT_STATE_CHANGED, RCPT_CHANGED /* address or route, or it is new */ } changed;
+				/* since it was decoded: for envelope_encode_changes, which clears it */
 };
 
 enum edit_op { EDIT_INSERT /* at the top, in order */, EDIT_REPLACE, EDIT_DELETE };
@@ -72,11 +78,16 @@ struct envelope {
 };
 
 void	envelope_encode(const struct envelope *e, struct buf *out);
-/* False: malformed. Everything in *e is in the arena or borrows from the records. */
+/* What makes the decoded envelope of old the present one: attempts, next attempt, hold reason, and
+ * the recipients that are marked as changed. To be appended to the old records. */
+void	envelope_encode_changes(struct envelope *e, struct buf *out);
+/* False: malformed, or past a limit above. Everything in *e is in the arena or borrows from the
+ * records. Numbers, ranges of enumerations and counts are checked; texts may hold any octet. */
 bool	envelope_decode(struct bytes records, struct arena *a, struct envelope *e);
 
-/* The message as it goes out to recipient r: edits applied, as mail/segments.h. False: the
- * edits do not fit the extents (a damaged file). */
+/* The message as it goes out: edits applied, as mail/segments.h. Offsets of edits count octets of
+ * content; REPLACE and DELETE stand in ascending order and do not overlap. False: the edits do
+ * not fit the extents (a damaged file), or out is full. */
 bool	envelope_segments(const struct envelope *e, struct buf *out);
 
 #endif

@@ -8,8 +8,8 @@
  *
  *	new/		linked by cleanup; delivered from here the first time
  *	active/		taken out of later/ or hold/ for another attempt
- *	later/<bucket>/	waiting; the bucket is the wall-clock time of the attempt, by the
- *			minute, as 8 hex digits of seconds / 60
+ *	later/<bucket>/	waiting; the bucket is the wall-clock time of the attempt, rounded up
+ *			to a minute, as 8 hex digits of seconds / 60
  *	hold/		waiting for a person; the envelope says why
  *	corrupt/	what fails its checksums; never deleted by the suite
  *
@@ -30,12 +30,12 @@ extern const char *const queue_place_name[QUEUE_PLACES];
 struct queue {
 	int	dir;			/* queue_directory; owned */
 	int	places[QUEUE_PLACES];	/* owned */
-	int	proc_fd;		/* borrowed: /proc/self/fd */
+	int	proc_fd;		/* borrowed: /proc/self/fd; -1: reads and moves only */
 	bool	no_tmpfile;		/* the file system has no O_TMPFILE: a name in tmp/, then rename */
 	bool	sync_dir;		/* its fsync of a file does not make the file's name durable */
 };
 
-/* Opens, making what is missing below dir. False: logged. */
+/* Opens, making what is missing below dir; dir is taken. False: logged. */
 bool	queue_open(struct queue *q, int dir, int proc_fd);
 void	queue_close(struct queue *q);
 
@@ -53,11 +53,16 @@ void	queue_draft_abandon(struct queue *q, struct queue_draft *d);
  * Makes drafts durable together. For each: takes a read lease, which the kernel grants
  * only when no writer is left (a receiver that kept its descriptor, or a mapping, loses
  * the message); reopens it; checks that it holds the content promised; writes envelope and
- * pointers; links the name into new/. Then fsyncs. ok[i] false: that one is not accepted, errno in
- * fault[i], nothing of it is left. All drafts are closed.
+ * pointers; links the name into new/. Then fsyncs. ok false: that one is not accepted, errno in
+ * fault (EBUSY: a writer was left), nothing of it is left. All drafts are closed. A message is locked until it is
+ * durable, so that qmgr does not deliver what may yet be refused. The extents of the envelope are not
+ * looked at: the content is one extent.
  */
 struct queue_commit { struct queue_draft *draft; uint64_t octets; const struct envelope *envelope; bool ok; int fault; };
 void	queue_commit(struct queue *q, struct queue_commit *c, size_t n);
+
+/* Where no_tmpfile: removes what a crash left in tmp/, when it is older than a day. */
+void	queue_clean_tmp(struct queue *q);
 
 /* Free space as the disk guard sees it: octets and inodes. */
 bool	queue_space(const struct queue *q, uint64_t *octets, uint64_t *inodes);
@@ -70,20 +75,30 @@ struct queue_message {
 	int		 fd;		/* read-only; with the lock when queue_lock was called */
 	uint64_t	 generation;	/* of the pointer that was read */
 	uint64_t	 records_at, records_octets; /* where the envelope stands */
+	uint64_t	 base_octets;	/* of them: the whole envelope, before the changes that were appended */
+	uint32_t	 records_crc;
+	uint32_t	 content_crc;
+	uint64_t	 content_octets;
+	bool		 rewrite;	/* an update has failed: the next one writes the whole envelope */
 	struct arena	*arena;		/* owned; the envelope is in it */
 	struct envelope	 envelope;
 };
 
 enum queue_read { QUEUE_READ, QUEUE_GONE, QUEUE_DAMAGED, QUEUE_FOREIGN /* a critical record not known */, QUEUE_TROUBLE /* errno */ };
 
-/* Opens and reads; name as in the directory. */
+/* Opens and reads; name as in the directory. *m is set on QUEUE_READ, and on QUEUE_FOREIGN (to be
+ * moved; its envelope may be empty). */
 enum queue_read	queue_message_open(struct queue *q, enum queue_place place, const char *name, struct queue_message **m);
 void	queue_message_free(struct queue_message **m);
+/* Reads the content and compares its checksum. The checksum of a message that cleanup has announced
+ * need not be looked at; that of one which was found (after a crash, or after waiting) must. */
+enum queue_read	queue_message_verify(const struct queue_message *m);
 /* LOCK_EX without waiting, on m->fd: kept by whoever holds that open file. False: somebody works on it. */
 bool	queue_lock(struct queue_message *m);
 /* Appends the changed envelope, then the pointer; durable when true. */
 bool	queue_update(struct queue *q, struct queue_message *m);
-/* rename between places; QUEUE_LATER wants next_s and takes the bucket from it. */
+/* rename, never durable by itself: after a power cut a message may be back where it was. QUEUE_LATER
+ * wants next_s and takes the bucket from it. */
 bool	queue_move(struct queue *q, struct queue_message *m, enum queue_place to);
 bool	queue_remove(struct queue *q, struct queue_message *m);
 /* A file that queue_message_open found damaged: to corrupt/, logged. */
@@ -91,8 +106,11 @@ bool	queue_set_aside(struct queue *q, enum queue_place place, const char *name);
 
 /* Names in a place (QUEUE_LATER: bucket/name), any order; each returns false to stop. */
 bool	queue_walk(struct queue *q, enum queue_place place, bool (*each)(void *arg, const char *name), void *arg);
-/* Names in later/ whose bucket is at most now_s; removes emptied buckets that are past. */
-bool	queue_walk_due(struct queue *q, int64_t now_s, bool (*each)(void *arg, const char *name), void *arg);
+/* Names in later/ whose bucket is at most now_s, or later than latest_s (a clock was set back since); removes
+ * emptied buckets that are past. */
+bool	queue_walk_due(struct queue *q, int64_t now_s, int64_t latest_s, bool (*each)(void *arg, const char *name), void *arg);
+/* The wall-clock time of the first bucket in later/, INT64_MAX when there is none. */
+int64_t	queue_next_due(struct queue *q);
 
 /* The pure half, for the fuzzer: the octets of a whole file. */
 enum queue_read	queue_parse(struct bytes file, struct arena *a, struct envelope *e, uint64_t *generation);

@@ -13,7 +13,7 @@
 struct segment {
 	bool		file;		/* else: text */
 	struct bytes	text;		/* borrowed from the wire form */
-	uint64_t	offset, octets;	/* file: where in the queue file */
+	uint64_t	offset, octets;	/* file: where in the queue file; text: octets is text.n */
 };
 
 void	segments_add_text(struct buf *out, struct bytes text);

@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: ISC */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/encode.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "mail/queue_format.h"
+
+#define ALIGN		8
+#define FIRST_READ	16384u	/* of a small message: all there is to know */
+#define DELTA_LEAST	65536u	/* changes up to this never make an update write the whole envelope */
+#define BUCKET_S	60
+#define BUCKET_DIGITS	8
+
+#ifndef XFS_SUPER_MAGIC
+#define XFS_SUPER_MAGIC	0x58465342
+#endif
+
+const char *const queue_place_name[QUEUE_PLACES] = {
+	[QUEUE_NEW] = "new", [QUEUE_ACTIVE] = "active", [QUEUE_LATER] = "later",
+	[QUEUE_HOLD] = "hold", [QUEUE_CORRUPT] = "corrupt",
+};
+
+/* ---- the directories ---- */
+
+/*
+ * Whose fsync of a file makes durable the name that was linked before it: ext4 and
+ * XFS, whose journal holds link and inode in one transaction; in memory nothing
+ * is durable. Of all others the directory is synced too. (ext4 without a
+ * journal looks like ext4: doc/queue-format.md.)
+ */
+static bool
+needs_sync_dir(int dir)
+{
+	struct statfs fs;
+
+	if (fstatfs(dir, &fs) == -1)
+		return true;
+	switch ((unsigned long)fs.f_type) {
+	case EXT4_SUPER_MAGIC:
+	case XFS_SUPER_MAGIC:
+	case TMPFS_MAGIC:
+	case RAMFS_MAGIC:
+		return false;
+	}
+	return true;
+}
+
+static bool
+has_tmpfile(int dir)
+{
+	int fd = openat(dir, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+	bool has = fd != -1 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT);
+
+	fd_close(&fd);
+	return has;
+}
+
+bool
+queue_open(struct queue *q, int dir, int proc_fd)
+{
+	*q = (struct queue){ .dir = dir, .proc_fd = proc_fd };
+	for (int i = 0; i < QUEUE_PLACES; i++)
+		q->places[i] = -1;
+	for (int i = 0; i < QUEUE_PLACES; i++)
+		if (!dir_make(dir, queue_place_name[i], 0700)
+		    || (q->places[i] = dir_open(dir, queue_place_name[i])) == -1) {
+			log_errno("queue: cannot open its directory %s", queue_place_name[i]);
+			queue_close(q);
+			return false;
+		}
+	if (!dir_make(dir, "tmp", 0700)) {
+		log_errno("queue: cannot make its directory tmp");
+		queue_close(q);
+		return false;
+	}
+	q->no_tmpfile = !has_tmpfile(q->places[QUEUE_NEW]);
+	q->sync_dir = needs_sync_dir(q->places[QUEUE_NEW]);
+	return true;
+}
+
+void
+queue_close(struct queue *q)
+{
+	for (int i = 0; i < QUEUE_PLACES; i++)
+		fd_close(&q->places[i]);
+	fd_close(&q->dir);
+}
+
+bool
+queue_space(const struct queue *q, uint64_t *octets, uint64_t *inodes)
+{
+	struct statvfs fs;
+
+	if (fstatvfs(q->dir, &fs) == -1)
+		return false;
+	*octets = (uint64_t)fs.f_bavail * fs.f_frsize;
+	*inodes = fs.f_files > 0 ? fs.f_favail : UINT64_MAX;	/* 0: it has no such limit */
+	return true;
+}
+
+/* ---- reading a message ---- */
+
+/* The queue id: the last component, without the hash of later/. False: no name of ours. */
+static bool
+id_of(const char *name, char id[QUEUE_ID_MAX + 1])
+{
+	struct bytes s = text(name);
+	size_t slash = bytes_rfind(s, '/');
+
+	if (slash < s.n)
+		s = bytes_skip(s, slash + 1);
+	s = bytes_head(s, bytes_find(s, '-'));
+	for (size_t i = 0; i < s.n; i++)
+		if (!ascii_alnum(s.p[i]))
+			return false;
+	return s.n > 0 && bytes_to_text(s, id, QUEUE_ID_MAX + 1);
+}
+
+static ssize_t
+read_head(int fd, unsigned char *head)
+{
+	ssize_t got;
+
+	do {
+		got = pread(fd, head, FIRST_READ, 0);
+	} while (got == -1 && errno == EINTR);
+	return got;
+}
+
+static enum queue_read
+read_message(struct queue_message *m)
+{
+	static unsigned char head[FIRST_READ];
+	struct queue_source s = { .fd = m->fd };
+	struct queue_state state;
+	enum queue_read r;
+	ssize_t got = read_head(m->fd, head);
+	struct stat st;
+
+	if (got == -1)
+		return QUEUE_TROUBLE;
+	s.head = bytes_of(head, (size_t)got);
+	s.size = (uint64_t)got;
+	if (got == FIRST_READ) {
+		if (fstat(m->fd, &st) == -1)
+			return QUEUE_TROUBLE;
+		s.size = (uint64_t)st.st_size;
+	}
+	m->arena = arena_new(ENVELOPE_ARENA);
+	r = queue_read_state(&s, m->arena, &state, &m->envelope);
+	m->generation = state.pointer.generation;
+	m->records_at = state.pointer.records_at;
+	m->records_octets = state.pointer.records_octets;
+	m->base_octets = state.pointer.base_octets;
+	m->records_crc = state.pointer.records_crc;
+	m->content_crc = state.preamble.content_crc;
+	m->content_octets = state.preamble.content_octets;
+	return r;
+}
+
+enum queue_read
+queue_message_open(struct queue *q, enum queue_place place, const char *name, struct queue_message **out)
+{
+	struct queue_message *m = mem_alloc(sizeof *m);
+	enum queue_read r;
+	int saved;
+
+	*out = NULL;
+	m->place = place;
+	m->fd = -1;
+	if (strlen(name) >= sizeof m->name || !id_of(name, m->id)) {
+		queue_message_free(&m);
+		return QUEUE_DAMAGED;
+	}
+	memcpy(m->name, name, strlen(name) + 1);
+	m->fd = openat(q->places[place], name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (m->fd == -1)
+		r = errno == ENOENT ? QUEUE_GONE : errno == ELOOP ? QUEUE_DAMAGED : QUEUE_TROUBLE;
+	else
+		r = read_message(m);
+	if (r == QUEUE_READ || r == QUEUE_FOREIGN) {
+		*out = m;
+		return r;
+	}
+	saved = errno;
+	if (r == QUEUE_TROUBLE && saved == EISDIR)
+		r = QUEUE_DAMAGED;
+	queue_message_free(&m);
+	errno = saved;
+	return r;
+}
+
+void
+queue_message_free(struct queue_message **m)
+{
+	if (!*m)
+		return;
+	fd_close(&(*m)->fd);
+	arena_free(&(*m)->arena);
+	mem_free(*m);
+	*m = NULL;
+}
+
+enum queue_read
+queue_message_verify(const struct queue_message *m)
+{
+	const struct envelope *e = &m->envelope;
+	struct stat st;
+	uint32_t crc = 0;
+
+	if (fstat(m->fd, &st) == -1)
+		return QUEUE_TROUBLE;
+	if (st.st_nlink == 0)		/* refused or removed since it was opened */
+		return QUEUE_GONE;
+	for (size_t i = 0; i < e->nextents; i++)
+		if (!queue_content_crc(m->fd, e->extents[i].offset, e->extents[i].octets, &crc))
+			return QUEUE_TROUBLE;
+	return crc == m->content_crc ? QUEUE_READ : QUEUE_DAMAGED;
+}
+
+bool
+queue_lock(struct queue_message *m)
+{
+	return flock(m->fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+/* ---- changing one ---- */
+
+/* Where the file's last octet in use is: records after it hurt neither content nor the present state. */
+static uint64_t
+end_in_use(const struct queue_message *m)
+{
+	uint64_t end = m->records_at + m->records_octets;
+
+	for (size_t i = 0; i < m->envelope.nextents; i++) {
+		const struct extent *x = &m->envelope.extents[i];
+
+		if (x->offset + x->octets > end)
+			end = x->offset + x->octets;
+	}
+	return (end + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+/*
+ * What is to be written, and the pointer to it: the changes, right behind the
+ * records that there are; or the whole envelope in a place of its own, once the
+ * changes have grown beyond it.
+ */
+static bool
+encode_update(struct queue_message *m, struct buf *out, struct queue_pointer *p)
+{
+	uint64_t grown = m->records_octets - m->base_octets;
+
+	buf_init(out, ENVELOPE_RECORDS);
+	*p = (struct queue_pointer){ .generation = m->generation + 1, .records_at = m->records_at };
+	envelope_encode_changes(&m->envelope, out);
+	if (!m->rewrite && !out->full
+	    && (grown + out->n <= DELTA_LEAST || grown + out->n <= m->base_octets)
+	    && m->records_octets + out->n <= ENVELOPE_RECORDS) {
+		p->records_octets = m->records_octets + out->n;
+		p->base_octets = m->base_octets;
+		p->records_crc = crc32_of(m->records_crc, buf_bytes(out));
+		return true;
+	}
+	buf_clear(out);
+	envelope_encode(&m->envelope, out);
+	p->records_at = end_in_use(m);
+	p->records_octets = p->base_octets = out->n;
+	p->records_crc = crc32_of(0, buf_bytes(out));
+	return !out->full;
+}
+
+static bool
+write_update(struct queue *q, const struct queue_message *m, struct bytes records, const struct queue_pointer *p)
+{
+	unsigned char sector[QUEUE_SECTOR];
+	char self[16];
+	bool good;
+	int fd;
+
+	snprintf(self, sizeof self, "%d", m->fd);
+	fd = openat(q->proc_fd, self, O_WRONLY | O_CLOEXEC);
+	queue_put_pointer(sector, p);
+	good = fd != -1
+	    && file_pwrite(fd, records, (off_t)(p->records_at + p->records_octets - records.n))
+	    && file_pwrite(fd, bytes_of(sector, sizeof sector), (off_t)queue_pointer_at(p->generation))
+	    && fdatasync(fd) == 0;
+	fd_close(&fd);
+	return good;
+}
+
+bool
+queue_update(struct queue *q, struct queue_message *m)
+{
+	struct queue_pointer p;
+	struct buf records;
+	bool good = encode_update(m, &records, &p);
+
+	if (!good)
+		errno = EFBIG;
+	good = good && write_update(q, m, buf_bytes(&records), &p);
+	buf_fini(&records);
+	m->rewrite = !good;
+	if (!good) {
+		log_errno("queue %s: its state cannot be written", m->id);
+		return false;
+	}
+	m->generation = p.generation;
+	m->records_at = p.records_at;
+	m->records_octets = p.records_octets;
+	m->base_octets = p.base_octets;
+	m->records_crc = p.records_crc;
+	return true;
+}
+
+/* ---- moving one ---- */
+
+/* Of the destination that all who still wait have in common, as 8 hex digits; "m": several. */
+static void
+hop_hash(const struct envelope *e, char out[BUCKET_DIGITS + 1])
+{
+	static const unsigned char key[16] = "hermod next hop";	/* names on disk outlive processes */
+	struct bytes hop = { 0 };
+	bool any = false;
+
+	for (size_t i = 0; i < e->nrcpts; i++) {
+		const struct recipient *r = &e->rcpts[i];
+
+		if (r->state != RCPT_WAITING)
+			continue;
+		if (any && !bytes_case_eq(hop, r->nexthop)) {
+			memcpy(out, "m", 2);
+			return;
+		}
+		hop = r->nexthop;
+		any = true;
+	}
+	snprintf(out, BUCKET_DIGITS + 1, "%08x", (unsigned)hash_keyed(key, hop));
+}
+
+static bool
+name_in(const struct queue_message *m, enum queue_place to, char *name, size_t cap, char bucket[BUCKET_DIGITS + 1])
+{
+	char hash[BUCKET_DIGITS + 1];
+	int64_t next_s = m->envelope.next_s, minute = 0;	/* a time that cannot be: due at once */
+	int n;
+
+	if (to != QUEUE_LATER) {
+		n = snprintf(name, cap, "%s", m->id);
+	} else {
+		if (next_s > 0 && next_s / BUCKET_S < UINT32_MAX)
+			minute = next_s / BUCKET_S + (next_s % BUCKET_S > 0);
+		hop_hash(&m->envelope, hash);
+		snprintf(bucket, BUCKET_DIGITS + 1, "%08x", (unsigned)minute);
+		n = snprintf(name, cap, "%s/%s-%s", bucket, m->id, hash);
+	}
+	return n > 0 && (size_t)n < cap;
+}
+
+bool
+queue_move(struct queue *q, struct queue_message *m, enum queue_place to)
+{
+	char name[sizeof m->name], bucket[BUCKET_DIGITS + 1] = "";
+	int from = q->places[m->place];
+
+	must(name_in(m, to, name, sizeof name, bucket));
+	if (renameat(from, m->name, q->places[to], name) == -1
+	    && (errno != ENOENT || to != QUEUE_LATER
+	    || !dir_make(q->places[to], bucket, 0700)
+	    || renameat(from, m->name, q->places[to], name) == -1)) {
+		log_errno("queue %s: cannot be moved from %s/ to %s/", m->id,
+		    queue_place_name[m->place], queue_place_name[to]);
+		return false;
+	}
+	m->place = to;
+	memcpy(m->name, name, sizeof name);
+	return true;
+}
+
+bool
+queue_remove(struct queue *q, struct queue_message *m)
+{
+	if (unlinkat(q->places[m->place], m->name, 0) == 0)
+		return true;
+	log_errno("queue %s: is done, but cannot be removed from %s/", m->id, queue_place_name[m->place]);
+	return false;
+}
+
+/* rename would overwrite what is set aside already under that name. */
+static bool
+link_aside(struct queue *q, int from, const char *name, const char *base, char *as, size_t cap)
+{
+	for (int i = 0; i < 1000; i++) {
+		snprintf(as, cap, i == 0 ? "%s" : "%s.%d", base, i);
+		if (linkat(from, name, q->places[QUEUE_CORRUPT], as, 0) == 0)
+			return true;
+		if (errno != EEXIST)
+			return false;
+	}
+	return false;
+}
+
+bool
+queue_set_aside(struct queue *q, enum queue_place place, const char *name)
+{
+	const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
+	char as[NAME_MAX + 16];
+
+	if (place == QUEUE_CORRUPT)
+		return true;
+	if (!link_aside(q, q->places[place], name, base, as, sizeof as)
+	    || unlinkat(q->places[place], name, 0) == -1) {
+		log_errno("queue: %s/%s is damaged and cannot be set aside", queue_place_name[place],
+		    log_text(text(name)));
+		return false;
+	}
+	log_warn("queue: %s/%s is damaged: set aside as corrupt/%s", queue_place_name[place],
+	    log_text(text(name)), log_text(text(as)));
+	return true;
+}
+
+/* ---- walking ---- */
+
+bool
+queue_walk_names(int dir, bool (*each)(void *arg, const char *name), void *arg)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);	/* a place in it of our own */
+	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+	bool good = d != NULL;
+
+	while (good && (errno = 0, entry = readdir(d)) != NULL)
+		good = entry->d_name[0] == '.' || each(arg, entry->d_name);
+	if (good && errno != 0)
+		good = false;
+	if (d)
+		closedir(d);
+	else
+		fd_close(&fd);
+	return good;
+}
+
+struct walk {
+	struct queue	*q;
+	bool		(*each)(void *arg, const char *name);
+	void		*arg;
+	const char	*bucket;	/* that is being walked */
+	int64_t		 now_s, latest_s;
+	int64_t		 first_s;	/* queue_next_due */
+};
+
+static bool
+in_bucket(void *arg, const char *name)
+{
+	struct walk *w = arg;
+	char path[BUCKET_DIGITS + 1 + NAME_MAX + 1];
+
+	snprintf(path, sizeof path, "%s/%s", w->bucket, name);
+	return w->each(w->arg, path);
+}
+
+static bool
+walk_bucket(struct walk *w, const char *bucket)
+{
+	int fd = dir_open(w->q->places[QUEUE_LATER], bucket);
+	bool good;
+
+	if (fd == -1)
+		return true;		/* gone, or not a directory */
+	w->bucket = bucket;
+	good = queue_walk_names(fd, in_bucket, w);
+	close(fd);
+	return good;
+}
+
+/* The time that a bucket's name says; -1: not a bucket. */
+static int64_t
+bucket_time(const char *name)
+{
+	char *tail;
+
+	if (strlen(name) != BUCKET_DIGITS || strspn(name, "0123456789abcdef") != BUCKET_DIGITS)
+		return -1;
+	return (int64_t)strtoul(name, &tail, 16) * BUCKET_S;
+}
+
+static bool
+any_bucket(void *arg, const char *name)
+{
+	return bucket_time(name) == -1 || walk_bucket(arg, name);
+}
+
+bool
+queue_walk(struct queue *q, enum queue_place place, bool (*each)(void *arg, const char *name), void *arg)
+{
+	struct walk w = { .q = q, .each = each, .arg = arg };
+
+	if (place == QUEUE_LATER)
+		return queue_walk_names(q->places[place], any_bucket, &w);
+	return queue_walk_names(q->places[place], each, arg);
+}
+
+static bool
+due_bucket(void *arg, const char *name)
+{
+	struct walk *w = arg;
+	int64_t at = bucket_time(name);
+
+	if (at == -1 || (at > w->now_s && at <= w->latest_s))
+		return true;
+	if (!walk_bucket(w, name))
+		return false;
+	if (at + BUCKET_S <= w->now_s)	/* nothing new comes into it: remove it, if it is empty */
+		(void)unlinkat(w->q->places[QUEUE_LATER], name, AT_REMOVEDIR);
+	return true;
+}
+
+bool
+queue_walk_due(struct queue *q, int64_t now_s, int64_t latest_s, bool (*each)(void *arg, const char *name), void *arg)
+{
+	struct walk w = { .q = q, .each = each, .arg = arg, .now_s = now_s, .latest_s = latest_s };
+
+	return queue_walk_names(q->places[QUEUE_LATER], due_bucket, &w);
+}
+
+static bool
+first_bucket(void *arg, const char *name)
+{
+	struct walk *w = arg;
+	int64_t at = bucket_time(name);
+
+	if (at != -1 && at < w->first_s)
+		w->first_s = at;
+	return true;
+}
+
+int64_t
+queue_next_due(struct queue *q)
+{
+	struct walk w = { .q = q, .first_s = INT64_MAX };
+
+	queue_walk_names(q->places[QUEUE_LATER], first_bucket, &w);
+	return w.first_s;
+}
