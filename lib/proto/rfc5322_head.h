@@ -22,6 +22,7 @@
 #define HEAD_ID_MAX	255	/* octets of an authserv-id */
 #define HEAD_TYPE_MAX	1024	/* octets of a Content-Type that are looked at, unfolded */
 #define HEAD_DEPTH_MAX	100	/* nesting levels it can follow; limits may be lower */
+#define HEAD_BOUNDARY_MAX 996	/* octets of a boundary: a line has 998 with its "--" */
 #define HEAD_POOL	8192	/* octets of all open boundaries together */
 
 /* Zero: the greatest it can do, or no limit. */
@@ -72,16 +73,20 @@ struct head {
 	struct head_limits limits;
 	struct bytes	our_id;			/* borrowed until head_end */
 	const struct bytes *names;		/* borrowed until head_end */
-	unsigned	names_n;
-	uint64_t	line_n, line_at, field_at, section_octets;
-	unsigned char	where, name_state, kind, id_state, last;
-	unsigned	what, id_depth;
-	bool		in_field, line_8bit, own_header, own_part, encoded, digest_part;
-	bool		typed, id_bad, id_dot;
-	unsigned short	name_n, id_n, type_n, cand_n, levels_n, pool_n;
+	size_t		names_n;
+	uint64_t	line_at, field_at;	/* where the present line and field begin */
+	uint64_t	line_n;			/* octets of this line so far */
+	unsigned char	where, line_state, kind, id_state;
+	unsigned char	what;			/* index of a name, or names_n */
+	unsigned	comment;		/* depth, in an authserv-id */
+	bool		cr;			/* the last octet was CR */
+	bool		own;			/* the message's own header, not one inside it */
+	bool		in_field, escaped, id_bad, typed, encoded, digest_part, candidate;
+	size_t		name_n, id_n, type_n, line_kept, levels_n, pool_n;
 	unsigned char	name[HEAD_NAME_MAX];
-	unsigned char	id[HEAD_ID_MAX];
+	unsigned char	id[HEAD_ID_MAX];	/* an authserv-id, or a Content-Transfer-Encoding */
 	unsigned char	type[HEAD_TYPE_MAX];
+	unsigned char	line[HEAD_BOUNDARY_MAX + 32];	/* one that may be a boundary, in pieces */
 	unsigned char	pool[HEAD_POOL];
 	struct head_level levels[HEAD_DEPTH_MAX];
 };
