@@ -28,7 +28,13 @@ typedef bool (*channel_frame)(void *arg, struct channel *c, struct ipc_in *in);
 typedef void (*channel_gone)(void *arg, struct channel *c);
 
 struct channel	*channel_new(struct loop *l, int fd /* taken */, channel_frame, channel_gone, void *arg);
+/* Where both ends ask: called by the one that master named the asked (and by each on its channel to
+ * master), so that no question of one is taken for an answer to the other. */
+void		 channel_is_asked(struct channel *c);
 void		 channel_close(struct channel **c);	/* answers its open calls with NULL; calls no channel_gone */
+/* The service at the other end, as master named it; "" for a channel that master did not give. */
+const char	*channel_peer(const struct channel *c);
+void		 channel_set_peer(struct channel *c, struct bytes service);
 void		 channel_set_data(struct channel *c, void *data);	/* the owner's */
 void		*channel_data(const struct channel *c);
 

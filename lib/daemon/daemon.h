@@ -2,6 +2,11 @@
 /*
  * daemon/daemon.h - how a process of the suite lives: start, confine, serve,
  * stop. main() names the steps in order; see smtpd/main.c.
+ *
+ * A process ends, with status 0, as soon as its channel to master closes, or when
+ * a drain is over: no session is open and no peer can call it any more. SIGTERM has
+ * its default action, the end at once, as it may come between any two lines; SIGINT
+ * and SIGHUP, which a terminal sends to all, are master's to obey and ignored here.
  */
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
@@ -40,10 +45,14 @@ struct daemon {
 	void		*owner;		/* argument of the callbacks below */
 
 	/* The program's, set between daemon_start and daemon_serve; any may be NULL. */
-	channel_frame	 on_frame;	/* a question from any peer that calls us */
-	channel_gone	 on_gone;
+	channel_frame	 on_frame;	/* a question from a peer that calls us; channel_peer says which */
+	channel_gone	 on_gone;	/* of any peer */
+	/* Instead of a channel to a peer that calls us, its bare descriptor, which is the owner's: the
+	 * journal, whose channels carry records and not frames. */
+	void		(*on_channel)(void *owner, const char *service, unsigned slot, int fd);
 	void		(*on_listen)(void *owner, const char *setting, int fd);	/* a connection was accepted; fd is the owner's */
 	void		(*on_drain)(void *owner);
+	void		(*on_reopen)(void *owner);	/* the journal: its file has been moved away */
 	uint32_t	(*sessions)(void *owner);	/* open now: for status, and to know when a drain is over */
 
 	struct peers	*peers[DAEMON_PEERS];	/* services this process asks */

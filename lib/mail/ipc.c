@@ -449,9 +449,9 @@ ipc_recv(int fd, unsigned char *buf, struct ipc_in *in)
 	ssize_t n;
 
 	*in = (struct ipc_in){ 0 };
-	do {
+	do {		/* ECONNRESET is said once, when the peer went without reading all; what it sent comes after */
 		n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	} while (n == -1 && errno == EINTR);
+	} while (n == -1 && (errno == EINTR || errno == ECONNRESET));
 	if (n == -1)
 		return errno == EAGAIN ? IPC_AGAIN : IPC_CLOSED;
 	collect_fds(&msg, in);
