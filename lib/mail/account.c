@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+
+#include <stdio.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "mail/account.h"
+
+const char *const account_formats[] = { "maildir", "mbox", NULL };
+
+/* ---- a row ------------------------------------------------------------------------- */
+
+enum field { PASSWORD, SCRAM_SHA_1, SCRAM_SHA_256, MAILBOX, UID, GID, STATE, FIELDS };
+
+static const char *const field_names[FIELDS] = {
+	[PASSWORD] = "password", [SCRAM_SHA_1] = "scram-sha-1", [SCRAM_SHA_256] = "scram-sha-256",
+	[MAILBOX] = "mailbox", [UID] = "uid", [GID] = "gid", [STATE] = "state",
+};
+
+static bool
+id_parse(struct bytes s, uint32_t *out)
+{
+	uint64_t n;
+
+	if (!bytes_u64(s, UINT32_MAX - 1, &n))	/* -1 means "leave it" to setuid(2) */
+		return false;
+	*out = (uint32_t)n;
+	return true;
+}
+
+static bool
+state_parse(struct bytes s, enum account_state *out)
+{
+	*out = bytes_eq(s, text("active")) ? ACCOUNT_ACTIVE : ACCOUNT_DISABLED;
+	return *out == ACCOUNT_ACTIVE || bytes_eq(s, text("disabled"));
+}
+
+/* "maildir:/a/path": nothing that leads elsewhere when it is opened by name. */
+static bool
+is_mailbox(struct bytes s)
+{
+	struct bytes path = s, format = bytes_cut(&path, ':');
+
+	if ((!bytes_eq(format, text("maildir")) && !bytes_eq(format, text("mbox")))
+	    || path.n < 2 || path.n > 1000 || path.p[0] != '/')
+		return false;
+	for (size_t i = 0; i < path.n; i++)
+		if (path.p[i] < ' ' || path.p[i] == 0x7f)
+			return false;
+	while (path.n > 0) {
+		struct bytes part = bytes_cut(&path, '/');
+
+		if (bytes_eq(part, text("..")))
+			return false;
+	}
+	return true;
+}
+
+static bool
+field_set(enum field f, struct bytes value, struct arena *arena, struct account *out)
+{
+	switch (f) {
+	case PASSWORD:		out->password = arena_copy(arena, value); return true;
+	case SCRAM_SHA_1:	out->scram_sha_1 = arena_copy(arena, value); return true;
+	case SCRAM_SHA_256:	out->scram_sha_256 = arena_copy(arena, value); return true;
+	case MAILBOX:		out->mailbox = arena_copy(arena, value); return is_mailbox(value);
+	case UID:		return id_parse(value, &out->uid);
+	case GID:		return id_parse(value, &out->gid);
+	case STATE:		return state_parse(value, &out->state);
+	case FIELDS:		break;
+	}
+	return false;
+}
+
+bool
+account_decode(struct bytes row, struct arena *arena, struct account *out)
+{
+	unsigned seen = 0;
+
+	*out = (struct account){ 0 };
+	if (row.n > ACCOUNT_ROW_MAX || bytes_find(row, '\0') < row.n)
+		return false;
+	while (row.n > 0) {
+		struct bytes value = bytes_cut(&row, '\n');
+		size_t name_n = bytes_find(value, '=');
+		struct bytes name = bytes_head(value, name_n);
+		unsigned f = 0;
+
+		if (name_n == value.n)
+			return false;
+		value = bytes_skip(value, name_n + 1);
+		while (f < FIELDS && !bytes_eq(name, text(field_names[f])))
+			f++;
+		if (f == FIELDS || (seen & 1u << f) || !field_set(f, value, arena, out))
+			return false;
+		seen |= 1u << f;
+	}
+	return true;
+}
+
+static void
+put_text(struct buf *row, enum field f, struct bytes value)
+{
+	if (value.n == 0)
+		return;
+	must(bytes_find(value, '\n') == value.n);
+	buf_text(row, field_names[f]);
+	buf_char(row, '=');
+	buf_add(row, value);
+	buf_char(row, '\n');
+}
+
+void
+account_encode(const struct account *a, struct buf *row)
+{
+	put_text(row, PASSWORD, a->password);
+	put_text(row, SCRAM_SHA_1, a->scram_sha_1);
+	put_text(row, SCRAM_SHA_256, a->scram_sha_256);
+	put_text(row, MAILBOX, a->mailbox);
+	if (a->uid != 0)
+		buf_fmt(row, "uid=%u\n", a->uid);
+	if (a->gid != 0)
+		buf_fmt(row, "gid=%u\n", a->gid);
+	buf_fmt(row, "state=%s", a->state == ACCOUNT_ACTIVE ? "active" : "disabled");
+}
+
+/* ---- where its mail is ----------------------------------------------------------------- */
+
+bool
+account_mailbox(const struct account_settings *s, struct bytes name, struct arena *arena, struct bytes *out)
+{
+	char local[FILE_COMPONENT_MAX + 1], domain[FILE_COMPONENT_MAX + 1];
+	size_t at = bytes_rfind(name, '@');
+
+	if (at == name.n || !file_component(bytes_head(name, at), false, local)
+	    || !file_component(bytes_skip(name, at + 1), false, domain))
+		return false;
+	*out = arena_fmt(arena, s->mailbox_format == 0 ? "maildir:%s/%s/%s/Maildir" : "mbox:%s/%s/%s/mbox",
+	    s->mail_directory, domain, local);
+	return is_mailbox(*out);
+}
+
+/* "maildir:~/Maildir": ~ only as the path's first octet, %u is the user's name. */
+static bool
+pattern_fill(const char *pattern, struct bytes user, struct bytes home, struct arena *arena, struct bytes *out)
+{
+	struct bytes rest = text(pattern), format = bytes_cut(&rest, ':');
+	struct buf b;
+
+	buf_init(&b, 1010);
+	buf_add(&b, format);
+	buf_char(&b, ':');
+	if (rest.n > 0 && rest.p[0] == '~') {
+		buf_add(&b, home);
+		rest = bytes_skip(rest, 1);
+	}
+	for (size_t i = 0; i < rest.n; i++) {
+		if (rest.p[i] == '%' && i + 1 < rest.n && rest.p[i + 1] == 'u') {
+			buf_add(&b, user);
+			i++;
+		} else
+			buf_char(&b, rest.p[i]);
+	}
+	*out = arena_copy(arena, buf_bytes(&b));
+	buf_fini(&b);
+	return out->n < 1010 && is_mailbox(*out);
+}
+
+bool
+account_is_pattern(const char *value, char *why, size_t cap)
+{
+	struct arena *arena = arena_new(4096);
+	struct bytes out;
+	bool good = pattern_fill(value, text("user"), text("/home/user"), arena, &out);
+
+	arena_free(&arena);
+	if (!good)
+		snprintf(why, cap, "not a mailbox; right would be like maildir:~/Maildir or mbox:/var/mail/%%u");
+	return good;
+}
+
+/* ---- the tables ------------------------------------------------------------------------- */
+
+struct accounts {
+	const struct account_settings *s;	/* borrowed */
+	struct table	*map, *passwd;		/* owned; NULL: none */
+	struct buf	 row;
+};
+
+struct accounts *
+accounts_open(const struct account_settings *s, char *why, size_t cap)
+{
+	struct accounts *a = mem_alloc(sizeof *a);
+	bool good = true;
+
+	a->s = s;
+	buf_init(&a->row, ACCOUNT_ROW_MAX);
+	why[0] = '\0';
+	if (s->account_map[0] != '\0') {
+		good = (a->map = table_open(s->account_map, why, cap)) != NULL;
+		if (good && why[0] != '\0')
+			log_warn("table %s: nobody has an account until it is right", why);
+	}
+	if (good && s->system_accounts) {
+		good = (a->passwd = table_open_passwd(s->passwd_file, why, cap)) != NULL;
+		if (good && why[0] != '\0')
+			log_warn("table %s: no system user has an account until it is right", why);
+	}
+	if (!good)
+		accounts_close(&a);
+	return a;
+}
+
+void
+accounts_close(struct accounts **a)
+{
+	if (!*a)
+		return;
+	table_close(&(*a)->map);
+	table_close(&(*a)->passwd);
+	buf_wipe(&(*a)->row);
+	mem_free(*a);
+	*a = NULL;
+}
+
+bool
+accounts_directory(const struct account_settings *s, size_t i, char dst[1024])
+{
+	char spec[1100];
+
+	if (s->account_map[0] != '\0' && i-- == 0)
+		return table_directory(s->account_map, dst);
+	if (!s->system_accounts || i != 0)
+		return false;
+	snprintf(spec, sizeof spec, "text:%s", s->passwd_file);
+	return table_directory(spec, dst);
+}
+
+/* A table that has the account of more than one user is worth no guess. */
+static bool
+finish_virtual(const struct accounts *a, struct bytes name, struct arena *arena, struct account *out)
+{
+	out->name = arena_copy(arena, name);
+	if (out->uid == 0)
+		out->uid = (uint32_t)a->s->mail_uid;
+	if (out->gid == 0)
+		out->gid = (uint32_t)a->s->mail_gid;
+	return out->mailbox.n > 0 || account_mailbox(a->s, name, arena, &out->mailbox);
+}
+
+static enum verdict
+get_virtual(struct accounts *a, struct bytes name, struct arena *arena, struct account *out)
+{
+	enum verdict v;
+
+	if (!a->map)
+		return NO;
+	v = table_get(a->map, name, &a->row);
+	if (v == YES && (!account_decode(buf_bytes(&a->row), arena, out)
+	    || !finish_virtual(a, name, arena, out))) {
+		log_warn("account %s: its row in %s cannot be used; set it anew with hermod account",
+		    log_text(name), table_path(a->map));
+		v = NOT_SURE;
+	}
+	return v;
+}
+
+/* passwd(5): what follows name and colon is password:uid:gid:gecos:home:shell. */
+static enum verdict
+get_system(struct accounts *a, struct bytes name, struct arena *arena, struct account *out)
+{
+	char user[FILE_COMPONENT_MAX + 1];
+	struct bytes row, home;
+	enum verdict v;
+
+	if (!a->passwd || !file_component(name, false, user))
+		return NO;
+	v = table_get(a->passwd, name, &a->row);
+	if (v != YES)
+		return v;
+	*out = (struct account){ .system = true, .name = arena_copy(arena, name) };
+	row = buf_bytes(&a->row);
+	bytes_cut(&row, ':');
+	if (!id_parse(bytes_cut(&row, ':'), &out->uid) || !id_parse(bytes_cut(&row, ':'), &out->gid))
+		return NOT_SURE;
+	bytes_cut(&row, ':');
+	home = bytes_cut(&row, ':');
+	if (out->uid < a->s->first_uid)
+		return NO;
+	if (!pattern_fill(a->s->system_mailbox, name, home, arena, &out->mailbox)) {
+		log_warn("user %s: has no home where a mailbox could be", user);
+		return NOT_SURE;
+	}
+	return YES;
+}
+
+/* Local parts are matched as they are, then in lower case; domains always in lower case. */
+static struct bytes
+lower(struct bytes s, size_t from, struct arena *arena)
+{
+	unsigned char *p = arena_alloc(arena, s.n + 1);
+
+	for (size_t i = 0; i < s.n; i++)
+		p[i] = i < from ? s.p[i] : ascii_lower(s.p[i]);
+	return bytes_of(p, s.n);
+}
+
+static enum verdict
+get_any(struct accounts *a, struct bytes name, struct arena *arena, struct account *out)
+{
+	enum verdict v = get_virtual(a, name, arena, out);
+
+	if (v == NO && bytes_find(name, '@') == name.n)
+		v = get_system(a, name, arena, out);
+	return v;
+}
+
+enum verdict
+accounts_get(struct accounts *a, struct bytes name, struct arena *arena, struct account *out)
+{
+	struct bytes as_is, all;
+	enum verdict v;
+
+	if (name.n == 0 || name.n > ACCOUNT_NAME_MAX || bytes_find(name, '\0') < name.n)
+		return NO;
+	as_is = lower(name, bytes_rfind(name, '@'), arena);
+	v = get_any(a, as_is, arena, out);
+	if (v != NO)
+		return v;
+	all = lower(name, 0, arena);
+	return bytes_eq(all, as_is) ? NO : get_any(a, all, arena, out);
+}
+
+struct walk {
+	struct accounts	*a;
+	bool		(*each)(void *, struct bytes, const struct account *);
+	void		*arg;
+};
+
+static bool
+walk_row(void *arg, struct bytes key, struct bytes value)
+{
+	struct walk *w = arg;
+	struct arena *arena = arena_new(65536);
+	struct account account;
+	bool good = account_decode(value, arena, &account) && finish_virtual(w->a, key, arena, &account);
+	bool more = w->each(w->arg, key, good ? &account : NULL);
+
+	arena_free(&arena);
+	return more;
+}
+
+bool
+accounts_walk(struct accounts *a, bool (*each)(void *arg, struct bytes name, const struct account *), void *arg)
+{
+	return !a->map || table_walk(a->map, walk_row, &(struct walk){ a, each, arg });
+}
