@@ -281,6 +281,8 @@ parse_element(struct parser *p, enum token *then)
 	    || (*then == SPECIAL && p->special == '@' && !parse_domain(p, &entry.domain, then))) {
 		return ADDRESSES_SYNTAX;
 	}
+	if (*then != END && (*then != SPECIAL || strchr(",;", p->special) == NULL))
+		return ADDRESSES_SYNTAX;
 	return add_entry(p, entry) ? ADDRESSES_OK : ADDRESSES_MANY;
 }
 
