@@ -15,7 +15,10 @@
  */
 #include "master/services.h"
 
+#include <pwd.h>
 #include <stddef.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "daemon/daemon.h"
 #include "master/tables.h"
@@ -26,30 +29,31 @@ const struct service services[] = {
 	  .settings = journal_settings,
 	  .what = "writes what the processes decided" },
 	{ .name = "router", .user = "hermod-map", .workers = "router_workers", .net = NET_NONE,
-	  .keep = KEEP_FILES, .dirs = { "map_directories" },
+	  .keep = KEEP_FILES, .dirs = { "tables" },
 	  .settings = router_settings,
 	  .what = "answers questions about addresses" },
 	{ .name = "become", .user = NULL, .net = NET_NONE,
 	  .keep = KEEP_FILES | KEEP_WRITE | KEEP_FORK | KEEP_UID,
-	  .settings = become_settings,
+	  .settings = become_settings, .more = { pop3d_settings },
 	  .what = "forks workers that act as a mailbox's owner" },
 	{ .name = "local", .user = "hermod-local", .net = NET_NONE,
 	  .asks = { "become" }, .settings = local_settings,
 	  .what = "delivers to mailboxes" },
 	{ .name = "qmgr", .user = "hermod-queue", .net = NET_NONE,
 	  .keep = KEEP_FILES | KEEP_WRITE, .dirs = { "+queue_directory" },
-	  .asks = { "router", "local" }, .settings = qmgr_settings,
+	  .asks = { "router", "local" }, .takes_over = true, .settings = qmgr_settings,
 	  .what = "decides what to deliver next" },
 	{ .name = "cleanup", .user = "hermod-queue", .workers = "cleanup_workers", .net = NET_NONE,
 	  .keep = KEEP_FILES | KEEP_WRITE | KEEP_LEASE, .dirs = { "+queue_directory" },
 	  .asks = { "qmgr" }, .settings = cleanup_settings,
 	  .what = "makes messages durable" },
-	{ .name = "pam", .user = "hermod-pam", .group = "shadow", .net = NET_HOST,
+	{ .name = "pam", .user = "hermod-pam", .group = "shadow", .only_if = "system_accounts",
+	  .net = NET_HOST,
 	  .keep = KEEP_FILES | KEEP_WRITE | KEEP_FORK | KEEP_EXEC | KEEP_NET_OUT,
 	  .settings = pam_settings,
 	  .what = "asks PAM about system users" },
-	{ .name = "auth", .user = "hermod-auth", .workers = "auth_workers", .net = NET_NONE,
-	  .keep = KEEP_FILES, .dirs = { "account_directory" },
+	{ .name = "auth", .user = "hermod-auth", .group = "hermod-map", .workers = "auth_workers", .net = NET_NONE,
+	  .keep = KEEP_FILES, .dirs = { "tables" },
 	  .asks = { "become", "pam", "router" }, .settings = auth_settings,
 	  .what = "checks credentials" },
 	{ .name = "pickup", .user = "hermod-queue", .net = NET_NONE,
@@ -67,3 +71,28 @@ const struct service services[] = {
 	  .what = "POP3 until the client is known" },
 	{ 0 }
 };
+
+bool
+service_ids(const char *user, uint64_t uid_base, uid_t *uid, gid_t *gid)
+{
+	const struct passwd *pw;
+	uint32_t index = 0;
+
+	*uid = geteuid();
+	*gid = getegid();
+	if (!user || *uid != 0)
+		return true;
+	if (uid_base == 0) {
+		if (!(pw = getpwnam(user)))
+			return false;
+		*uid = pw->pw_uid;
+		*gid = pw->pw_gid;
+		return true;
+	}
+	/* The first service of a user counts for all of them. */
+	while (services[index].name && (!services[index].user || strcmp(services[index].user, user) != 0))
+		index++;
+	*uid = (uid_t)(uid_base + index);
+	*gid = (gid_t)(uid_base + index);
+	return services[index].name != NULL;
+}

@@ -6,6 +6,7 @@
 #define MASTER_SERVICES_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "mail/settings.h"
 
@@ -15,19 +16,32 @@ enum net {
 };
 
 struct service {
-	const char	*name;		/* also the executable's, in libexecdir/hermod */
+	const char	*name;		/* also the executable's, in program_directory */
 	const char	*user;		/* system user; NULL: root */
 	const char	*group;		/* supplementary group; NULL: none */
+	const char	*only_if;	/* setting that must be yes; NULL: it always runs */
 	const char	*workers;	/* setting with their number; NULL: one */
 	enum net	 net;
 	unsigned	 keep;		/* KEEP_ bits of daemon/daemon.h: what seccomp leaves it */
-	const char	*listens[3];	/* settings that name sockets master binds for it; shared by all its workers */
-	const char	*dirs[4];	/* settings that name what it may open; "+name": also write */
+	const char	*listens[3];	/* settings that name sockets master binds for it; shared by all its workers.
+					 * "pickup_socket" is run_directory/public/pickup */
+	const char	*dirs[4];	/* what it may open: settings that name a directory, "log_directory" (log_file's),
+					 * "tables" (the lookup tables of its settings); "+name": also write */
 	const char	*asks[5];	/* services it calls */
+	bool		 takes_over;	/* one for all: after a reload the older askers are given the newest */
 	const struct setting *settings;	/* its table */
+	const struct setting *more[3];	/* of workers it forks */
 	const char	*what;		/* for `hermod status` */
 };
 
 extern const struct service services[];		/* ends with a NULL name; in the order they are started */
+
+#define SERVICES_MAX 32
+
+/*
+ * As whom it runs: the system user of that name; with uid_base, a numeric id that
+ * needs no entry in passwd; where the caller is not root, the caller. False: there is no such user.
+ */
+bool	service_ids(const char *user, uint64_t uid_base, uid_t *uid, gid_t *gid);
 
 #endif

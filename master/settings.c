@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * master/settings.c - what master itself needs, and what says where the whole
+ * suite is: the programs are handed sockets and directories, not their names.
+ */
+#include "master/master.h"
+
+#include <stddef.h>
+
+#include "config.h"
+#include "mail/relay.h"
+#include "master/tables.h"
+
+#define S struct master_settings
+
+static bool
+is_log(const char *value, char *why, size_t cap)
+{
+	return strcmp(value, "syslog") == 0 || setting_is_path(value, why, cap);
+}
+
+const struct setting master_settings[] = {
+	SET_TEXT_IF("queue_directory",	S, queue_directory, HERMOD_LOCALSTATEDIR "/spool/hermod", setting_is_path),
+	SET_TEXT_IF("run_directory",	S, run_directory, HERMOD_LOCALSTATEDIR "/run/hermod", setting_is_path),
+	SET_TEXT_IF("program_directory", S, program_directory, HERMOD_LIBEXECDIR, setting_is_path),
+	SET_TEXT_IF("pid_file",		S, pid_file, HERMOD_LOCALSTATEDIR "/run/hermod/master.pid", setting_is_path),
+	SET_TEXT_IF("log_file",		S, log_file, HERMOD_LOCALSTATEDIR "/log/hermod.log", is_log),
+	SET_LIST("listen_smtp",		S, listen_smtp, "0.0.0.0:25\n[::]:25\n", setting_is_listen),
+	SET_LIST("listen_pop3",		S, listen_pop3, "0.0.0.0:110\n[::]:110\n", setting_is_listen),
+	SET_LIST("trusted_networks",	S, trusted_networks, RELAY_NETWORKS_STANDARD, setting_is_network),
+	SET_BOOL("allow_unauthenticated_relay", S, allow_unauthenticated_relay, "no"),
+	SET_NUMBER("uid_base",		S, uid_base, "0", 0, 4000000000),
+	SET_NUMBER("router_workers",	S, router_workers, "1", 1, 32),
+	SET_NUMBER("cleanup_workers",	S, cleanup_workers, "2", 1, 32),
+	SET_NUMBER("auth_workers",	S, auth_workers, "2", 1, 32),
+	SET_NUMBER("smtpd_workers",	S, smtpd_workers, "2", 1, 32),
+	SET_NUMBER("pop3_login_workers", S, pop3_login_workers, "1", 1, 32),
+	SET_NUMBER("open_files",	S, open_files, "65536", 256, 1048576),
+	SET_TIME("start_timeout",	S, start_timeout_ms, "30s", 1000, 600000),
+	SET_TIME("stop_timeout",	S, stop_timeout_ms, "10s", 100, 600000),
+	SET_END
+};
