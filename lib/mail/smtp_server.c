@@ -10,9 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "mail/ipc.h"
+#include "mail/routes.h"
 #include "proto/rfc5322_write.h"
 #include "proto/smtp_address.h"
 #include "proto/smtp_params.h"
@@ -24,7 +25,6 @@ enum { NEW = 1, GREETED = 2, MAIL = 4, RCPT = 8, ANY = 15 };
 enum { COMMANDS, DATA, CHUNK, WAIT_RCPT, WAIT_OPEN, WAIT_COMMIT };
 
 #define TRANSACTION_MAX	(16u << 20)	/* octets of one transaction's arena */
-#define ROUTES_MAX	(4u << 20)	/* of them for recipients; then 452 4.5.3 */
 #define CONTENT_MAX	(512u << 10)	/* decoded and not yet written away */
 
 static const unsigned offered_mail = SMTP_PARAM_SIZE | SMTP_PARAM_BODY | SMTP_PARAM_BINARYMIME
@@ -309,62 +309,6 @@ do_rcpt(struct smtp_server *s, const struct smtp_cmd *cmd)
 	s->mode = WAIT_RCPT;
 }
 
-/* Adds what the router made of the recipient; an address that is there already is not added. */
-static bool
-add_route(struct smtp_server *s, const struct ipc_route *r)
-{
-	struct envelope *e = &s->envelope;
-	struct recipient *new;
-
-	for (size_t i = 0; i < e->nrcpts; i++)
-		if (bytes_eq(e->rcpts[i].final, r->final))
-			return true;
-	if (e->nrcpts == ENVELOPE_RCPTS)
-		return false;
-	if (e->nrcpts == s->rcpts_cap) {
-		s->rcpts_cap = s->rcpts_cap ? s->rcpts_cap * 2 : 4;
-		new = arena_array(s->mail, s->rcpts_cap, sizeof *new);
-		if (e->nrcpts)
-			memcpy(new, e->rcpts, e->nrcpts * sizeof *new);
-		e->rcpts = new;
-	}
-	new = &e->rcpts[e->nrcpts++];
-	*new = s->asked;
-	new->final = arena_copy(s->mail, r->final);
-	new->transport = arena_copy(s->mail, r->transport);
-	new->nexthop = arena_copy(s->mail, r->nexthop);
-	new->mailbox = arena_copy(s->mail, r->mailbox);
-	new->uid = r->uid;
-	new->gid = r->gid;
-	return true;
-}
-
-static bool
-add_routes(struct smtp_server *s, struct bytes routes)
-{
-	size_t before = s->envelope.nrcpts, n = 0;
-	bool bad = false;
-
-	while (routes.n > 0) {
-		struct bytes body = ipc_cut_text(&routes, &bad);
-		struct ipc_in in;
-		struct ipc_route r;
-
-		if (bad)
-			break;
-		ipc_in_bytes(&in, body);
-		if (!ipc_get_route(&in, &r) || !add_route(s, &r)) {
-			bad = true;
-			break;
-		}
-		n++;
-	}
-	if (!bad && n > 0)
-		return true;
-	s->envelope.nrcpts = before;
-	return false;
-}
-
 void
 smtp_server_checked(struct smtp_server *s, enum verdict verdict, unsigned code,
     struct bytes words, struct bytes routes)
@@ -375,7 +319,8 @@ smtp_server_checked(struct smtp_server *s, enum verdict verdict, unsigned code,
 	case YES:
 		if (arena_used(s->mail) + routes.n > ROUTES_MAX) {
 			fail(s, 452, "4.5.3 too many recipients; send the others in another message");
-		} else if (!add_routes(s, routes)) {
+		} else if (!routes_add(&s->envelope, &s->rcpts_cap, s->mail,
+		    &s->asked, routes)) {
 			fail(s, 451, "4.3.0 cannot look up this recipient now; try again later");
 		} else {
 			s->rcpts_given++;
@@ -844,35 +789,29 @@ smtp_server_input(struct smtp_server *s, struct bytes *in)
 
 /* ---- the envelope ---- */
 
-static const char *
-protocol(const struct smtp_server *s)
-{
-	if (!s->esmtp)
-		return "SMTP";
-	return s->envelope.smtputf8 ? "UTF8SMTP" : "ESMTP";	/* RFC 6531 section 4.3 */
-}
-
 const struct envelope *
 smtp_server_envelope(struct smtp_server *s, int64_t now_s)
 {
 	struct envelope *e = &s->envelope;
 	const struct head *h = s->head;
+	char date[CLOCK_DATE_MAX];
+	struct received r = {
+		.helo = buf_bytes(&s->helo), .client_ip = s->client, .by = text(s->rules->hostname),
+		.id = text(s->queue_id), .date = clock_date(now_s, date), .esmtp = s->esmtp,
+		.smtputf8 = e->smtputf8,
+		.recipient = s->rcpts_given == 1 ? e->rcpts[0].original : text(NULL),
+	};
 	struct buf received;
 	size_t n = 0;
 
 	e->arrival_s = now_s;
 	e->client = s->client;
 	e->helo = buf_bytes(&s->helo);
-	e->protocol = text(protocol(s));
+	e->protocol = text(received_protocol(&r));
 	e->session = text(s->session_id);
 	e->edits = arena_array(s->mail, 1 + h->ranges_n, sizeof *e->edits);
-
 	buf_init(&received, 4096);
-	rfc5322_received(&(struct rfc5322_received){
-	    .helo = buf_bytes(&s->helo), .client = s->client, .by = text(s->rules->hostname),
-	    .with = text(protocol(s)), .id = text(s->queue_id),
-	    .recipient = s->rcpts_given == 1 ? e->rcpts[0].original : text(NULL),
-	    .date_s = now_s }, &received);
+	received_put(&r, &received);
 	e->edits[n++] = (struct header_edit){ .op = EDIT_INSERT, .name = text("Received"),
 	    .text = arena_copy(s->mail, buf_bytes(&received)) };
 	buf_fini(&received);

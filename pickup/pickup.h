@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * pickup/pickup.h - the parts of pickup.
+ */
+#ifndef PICKUP_PICKUP_H
+#define PICKUP_PICKUP_H
+
+#include "daemon/daemon.h"
+#include "mail/queue.h"
+#include "mail/settings.h"
+
+struct pickup_settings {
+	const char	*hostname;
+	uint64_t	 message_octets, recipients, header_octets, mime_depth, mime_parts, hops;
+	uint64_t	 clients, timeout_ms;
+};
+
+extern const struct setting pickup_settings[];
+
+/* A message on its way in from a local command, one per client (pickup/submission.c). */
+struct submission;
+
+struct pickup {
+	struct daemon	*daemon;
+	const struct pickup_settings *settings;
+	struct queue	 queue;			/* for the list */
+	struct peers	*router, *cleanup;
+	struct ipc_out	 out;
+	struct buf	 records;
+	uint32_t	 clients;
+};
+
+struct submission	*submission_new(struct pickup *p, struct channel *c, uint32_t uid);
+void			 submission_free(struct submission **s);
+/* A frame of the client; false: it made no sense, the connection ends. */
+bool			 submission_frame(struct submission *s, struct ipc_in *in);
+bool			 submission_waits(const struct submission *s);	/* for router or cleanup, not for its client */
+
+/* The list of what is queued, in batches as the client asks for them (pickup/list.c). */
+struct queue_lister;
+
+#define LIST_BATCH	32
+
+struct queue_lister	*queue_lister_new(struct pickup *p);
+void			 queue_lister_free(struct queue_lister **l);
+/* Up to LIST_BATCH entries, then queue_end with their number: 0 when there are no more. */
+void			 queue_lister_batch(struct queue_lister *l, struct channel *c, uint32_t id);
+
+#endif
