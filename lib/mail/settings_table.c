@@ -10,6 +10,8 @@ setting_is_table(const char *value, char *why, size_t cap)
 {
 	struct bytes path = text(value), type = bytes_cut(&path, ':');
 
+	if (value[0] == '\0')		/* no table */
+		return true;
 	if (type.n == strlen(value) || !table_type_known(type)) {
 		snprintf(why, cap, "not a table; right would be TYPE:/PATH, TYPE one of %s", table_types());
 		return false;

@@ -128,11 +128,19 @@ folder_of(const char *path, char dst[1024])
 }
 
 bool
+table_file(const char *spec, char dst[1024])
+{
+	char why[128];
+
+	return spec_parse(spec, dst, why, sizeof why) != NULL;
+}
+
+bool
 table_directory(const char *spec, char dst[1024])
 {
-	char path[1024], why[128];
+	char path[1024];
 
-	if (!spec_parse(spec, path, why, sizeof why))
+	if (!table_file(spec, path))
 		return false;
 	folder_of(path, dst);
 	return true;
