@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: ISC */
+#include <stddef.h>
+
+#include "cleanup/cleanup.h"
+
+#define S struct cleanup_settings
+
+static const char *const sync_words[] = { "auto", "yes", "no", NULL };
+
+const struct setting cleanup_settings[] = {
+	SET_SIZE("queue_minfree", S, minfree_octets, "64M", 0, 0),
+	SET_NUMBER("queue_minfree_files", S, minfree_inodes, "1000", 0, 0),
+	SET_NUMBER("cleanup_drafts", S, drafts, "5000", 1, 100000),
+	SET_WORD("queue_sync_directory", S, sync_directory, "auto", sync_words),
+	SET_END
+};
