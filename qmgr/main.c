@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * qmgr/main.c - decide what to deliver next:  cleanup -> queue -> qmgr -> local
+ *
+ * Holds the queue directory and channels to router and local: see its row in
+ * master/services.c. Never reads content but for its checksum; hands on descriptors
+ * of queue files that carry the message's lock, so that another qmgr leaves alone
+ * what is still being delivered. Everything it must not forget is in the queue.
+ */
+#include "base/log.h"
+#include "qmgr/qmgr.h"
+
+static bool
+on_frame(void *owner, struct channel *c, struct ipc_in *in)
+{
+	struct qmgr *m = owner;
+	struct ipc_arrived a;
+	char id[QUEUE_ID_MAX + 1];
+
+	(void)c;
+	if (in->type != IPC_arrived || !ipc_get_arrived(in, &a) || !bytes_to_text(a.queue_id, id, sizeof id))
+		return false;
+	if (!m->daemon->draining && scan_owns(m->scan) && active_take(m, QUEUE_NEW, id, false) == TAKE_LATER)
+		scan_again(m->scan, QUEUE_NEW, id, m->settings->uncertain_backoff_ms);
+	return true;
+}
+
+static void
+on_drain(void *owner)
+{
+	struct qmgr *m = owner;
+
+	scan_drain(m->scan);
+	schedule_drain(m->schedule);
+	active_drain(m);
+}
+
+int
+main(void)
+{
+	struct daemon d;
+	struct qmgr_settings settings;
+	struct qmgr m = { .daemon = &d, .settings = &settings };
+	int dir;
+
+	daemon_start(&d, "qmgr");
+	daemon_settings(&d, qmgr_settings, &settings);
+	daemon_confine(&d, KEEP_FILES | KEEP_WRITE);	/* ---- strangers only below ---- */
+	dir = daemon_file(&d, "queue_directory");
+	if (dir == -1 || !queue_open(&m.queue, dir, daemon_proc_fd(&d)))
+		log_fatal("the queue cannot be opened");
+	m.router = daemon_peers(&d, "router");
+	ipc_out_init(&m.out);
+	active_init(&m);
+	m.schedule = schedule_new(&m);
+	m.scan = scan_new(&m);
+	d.owner = &m;
+	d.on_frame = on_frame;
+	d.on_drain = on_drain;
+	d.sessions = active_jobs;
+	scan_start(m.scan);
+	daemon_serve(&d);
+	scan_free(&m.scan);
+	active_fini(&m);
+	schedule_free(&m.schedule);
+	ipc_out_fini(&m.out);
+	queue_close(&m.queue);
+	settings_free(qmgr_settings, &settings);
+	return daemon_stop(&d);
+}
