@@ -70,9 +70,13 @@ has_tmpfile(int dir)
 bool
 queue_open(struct queue *q, int dir, int proc_fd)
 {
-	*q = (struct queue){ .dir = dir, .proc_fd = proc_fd };
+	*q = (struct queue){ .dir = fcntl(dir, F_DUPFD_CLOEXEC, 0), .proc_fd = proc_fd };
 	for (int i = 0; i < QUEUE_PLACES; i++)
 		q->places[i] = -1;
+	if (q->dir == -1) {
+		log_errno("queue: cannot keep its directory");
+		return false;
+	}
 	for (int i = 0; i < QUEUE_PLACES; i++)
 		if (!dir_make(dir, queue_place_name[i], 0700)
 		    || (q->places[i] = dir_open(dir, queue_place_name[i])) == -1) {

@@ -35,7 +35,7 @@ struct queue {
 	bool	sync_dir;		/* its fsync of a file does not make the file's name durable */
 };
 
-/* Opens, making what is missing below dir; dir is taken. False: logged. */
+/* Opens, making what is missing below dir, of which it keeps a duplicate. False: logged. */
 bool	queue_open(struct queue *q, int dir, int proc_fd);
 void	queue_close(struct queue *q);
 
@@ -54,7 +54,7 @@ void	queue_draft_abandon(struct queue *q, struct queue_draft *d);
  * only when no writer is left (a receiver that kept its descriptor, or a mapping, loses
  * the message); reopens it; checks that it holds the content promised; writes envelope and
  * pointers; links the name into new/. Then fsyncs. ok false: that one is not accepted, errno in
- * fault (EBUSY: a writer was left), nothing of it is left. All drafts are closed. A message is locked until it is
+ * fault (EBUSY: a writer was left, EPROTO: not the content promised), nothing of it is left. All drafts are closed. A message is locked until it is
  * durable, so that qmgr does not deliver what may yet be refused. The extents of the envelope are not
  * looked at: the content is one extent.
  */

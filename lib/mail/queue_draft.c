@@ -121,7 +121,7 @@ content_as_promised(const struct queue_commit *c)
 		return true;
 	log_warn("queue %s: refused: %llu octets of content were promised, the file has %llu", c->draft->id,
 	    (unsigned long long)c->octets, (unsigned long long)(size > QUEUE_CONTENT ? size - QUEUE_CONTENT : 0));
-	errno = EIO;
+	errno = EPROTO;
 	return false;
 }
 
@@ -187,7 +187,7 @@ prepare(struct queue *q, struct queue_commit *c)
 	    && give_name(q, c->draft))
 		return fd;
 	c->fault = errno;
-	if (c->fault != EBUSY)
+	if (c->fault != EBUSY && c->fault != EPROTO)	/* said already */
 		log_errno("queue %s: cannot be written", c->draft->id);
 	fd_close(&fd);
 	remove_tmp(q, c->draft);
