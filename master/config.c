@@ -76,7 +76,9 @@ config_free(struct config **c)
 bool
 config_runs(const struct config *c, const struct service *s)
 {
-	return !s->only_if || strcmp(settings_value(c->file, s->only_if), "yes") == 0;
+	const char *value = s->only_if ? settings_value(c->file, s->only_if) : "yes";
+
+	return value && strcmp(value, "yes") == 0;
 }
 
 unsigned

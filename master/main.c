@@ -173,6 +173,8 @@ started(void *arg, bool good, const char *why)
 	tell(m, good, why);
 	if (good || m->house.stopping)
 		return;
+	if (m->foreground)
+		fprintf(stderr, "hermod: not started: %s\n", why);
 	m->failed = true;
 	control_stop(m->control);
 }

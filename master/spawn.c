@@ -59,12 +59,27 @@ clean_environment(void)
 	return env;
 }
 
+/* A supplementary group: one of the suite's own, or the host's (shadow). */
+static bool
+group_id(const char *name, uint64_t uid_base, gid_t *gid)
+{
+	const struct group *gr;
+	uid_t uid;
+
+	for (const struct service *s = services; s->name; s++)
+		if (s->user && strcmp(s->user, name) == 0)
+			return service_ids(name, uid_base, &uid, gid);
+	if (!(gr = getgrnam(name)))
+		return false;
+	*gid = gr->gr_gid;
+	return true;
+}
+
 bool
 spawn_prepare(struct spawn *s, const struct service *service, const struct config *c,
     const struct place *p, int control_fd)
 {
 	struct rlimit now;
-	const struct group *gr;
 
 	*s = (struct spawn){ .service = service, .control_fd = control_fd, .null_fd = p->null_fd,
 	    .net_fd = service->net == NET_NONE ? p->net_fd : -1, .open_files = c->s.open_files };
@@ -76,11 +91,11 @@ spawn_prepare(struct spawn *s, const struct service *service, const struct confi
 		return false;
 	}
 	if (service->group && geteuid() == 0) {
-		if (!(gr = getgrnam(service->group))) {
+		if (!group_id(service->group, c->s.uid_base, &s->groups[s->ngroups++])) {
 			log_warn("%s: there is no group %s", service->name, service->group);
+			errno = EINVAL;
 			return false;
 		}
-		s->groups[s->ngroups++] = gr->gr_gid;
 	}
 	return true;
 }
