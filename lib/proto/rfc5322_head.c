@@ -43,8 +43,10 @@ id_inner(struct head *h, unsigned char c)
 		return true;
 	}
 	if (h->comment > 0) {
-		if (!h->escaped)
-			h->comment += c == '(' ? 1 : c == ')' ? -1u : 0;
+		if (!h->escaped && c == '(')
+			h->comment++;
+		else if (!h->escaped && c == ')')
+			h->comment--;
 	} else if (!h->escaped && c == '"') {
 		h->id_state = ID_AFTER;
 	} else {
