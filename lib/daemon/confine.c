@@ -18,6 +18,7 @@
 
 #define ROOT_FILE	"root"		/* the empty directory that master hands over */
 #define BIT(cap)	(1ull << (cap))
+#define BECOME_CAPS	(BIT(CAP_SETUID) | BIT(CAP_SETGID) | BIT(CAP_KILL)) /* it ends forks that do not end */
 
 /* ---- capabilities (capabilities(7)) ---- */
 
@@ -118,7 +119,7 @@ daemon_confine(struct daemon *d, unsigned keep)
 	daemon_attempts(d);
 	filter_prepare(keep);
 	empty = enter_empty_root(d, keep);
-	keep_caps(keep & KEEP_UID ? effective() & (BIT(CAP_SETUID) | BIT(CAP_SETGID)) : 0);
+	keep_caps(keep & KEEP_UID ? effective() & BECOME_CAPS : 0);
 	no_new_rights();
 	abi = landlock_apply(keep, dirs, ndirs);
 	close_root(d);
