@@ -25,6 +25,7 @@ enum { NEW = 1, GREETED = 2, MAIL = 4, RCPT = 8, ANY = 15 };
 enum { COMMANDS, DATA, CHUNK, WAIT_RCPT, WAIT_OPEN, WAIT_COMMIT };
 
 #define TRANSACTION_MAX	(16u << 20)	/* octets of one transaction's arena */
+#define FIELDS_MAX	1000		/* of a message's header */
 #define CONTENT_MAX	(512u << 10)	/* decoded and not yet written away */
 
 static const unsigned offered_mail = SMTP_PARAM_SIZE | SMTP_PARAM_BODY | SMTP_PARAM_BINARYMIME
@@ -295,7 +296,8 @@ do_rcpt(struct smtp_server *s, const struct smtp_cmd *cmd)
 		fail_params(s, pr, bad);
 		return;
 	}
-	ar = smtp_forward_path(cmd->path, s->envelope.smtputf8 ? SMTP_TAKE_UTF8 : 0, s->mail, &to);
+	ar = smtp_forward_path(cmd->path, (s->envelope.smtputf8 ? SMTP_TAKE_UTF8 : 0)
+	    | SMTP_TAKE_LONG_LOCAL, s->mail, &to);
 	if (ar != SMTP_ADDRESS_OK) {
 		fail_address(s, ar, false);
 		return;
@@ -561,12 +563,27 @@ content_run(void *arg, struct bytes run)
 	must(!s->content.full);		/* the driver empties it after each input */
 }
 
+/* In reject mode what came by BDAT is held to the same line ends, but for BINARYMIME. */
+static void
+judge_newlines(struct smtp_server *s)
+{
+	bool bare;
+
+	if (s->envelope.body == BODY_BINARYMIME)
+		return;
+	bare = s->bdat ? s->head->bare_cr || s->head->bare_lf : s->data.bare_cr || s->data.bare_lf;
+	if (bare && !s->rules->normalize_newlines)
+		refuse(s, 550, "5.5.2 CR or LF alone in the message; end lines with both "
+		    "(RFC 5321 section 2.3.8)");
+}
+
 /* All of it has come: accept or refuse. */
 static void
 content_end(struct smtp_server *s)
 {
 	if (s->head != NULL) {
 		head_end(s->head);
+		judge_newlines(s);
 		judge_head(s);
 	}
 	if (s->refuse_code != 0) {
@@ -583,7 +600,7 @@ content_begin(struct smtp_server *s)
 {
 	const struct smtp_rules *r = s->rules;
 	const struct head_limits limits = {
-		.header_octets = r->header_octets, .hops = (unsigned)r->hops,
+		.header_octets = r->header_octets, .fields = FIELDS_MAX, .hops = (unsigned)r->hops,
 		.depth = (unsigned)r->mime_depth, .parts = (unsigned)r->mime_parts,
 	};
 
@@ -649,26 +666,11 @@ smtp_server_committed(struct smtp_server *s, enum commit_status status)
 	end_transaction(s);
 }
 
-/* In reject mode what came by BDAT is held to the same line ends, but for BINARYMIME. */
-static void
-judge_newlines(struct smtp_server *s)
-{
-	bool bare;
-
-	if (s->head == NULL || s->envelope.body == BODY_BINARYMIME)
-		return;
-	bare = s->bdat ? s->head->bare_cr || s->head->bare_lf : s->data.bare_cr || s->data.bare_lf;
-	if (bare && !s->rules->normalize_newlines)
-		refuse(s, 550, "5.5.2 CR or LF alone in the message; end lines with both "
-		    "(RFC 5321 section 2.3.8)");
-}
-
 static void
 take_data(struct smtp_server *s, struct bytes *in)
 {
 	if (smtp_data_feed(&s->data, in, content_run, s) != SMTP_DATA_END)
 		return;
-	judge_newlines(s);
 	content_end(s);
 }
 
@@ -717,11 +719,8 @@ take_chunk(struct smtp_server *s, struct bytes *in)
 	}
 	if (s->chunk_octets > 0)
 		return;
-	if (s->chunk_last && s->refuse_code == 0) {
-		if (s->cr && s->rules->normalize_newlines && s->envelope.body != BODY_BINARYMIME)
-			content_run(s, bytes_of("\n", 1));
-		judge_newlines(s);
-	}
+	if (s->chunk_last && s->refuse_code == 0 && s->cr)
+		content_run(s, bytes_of("\n", 1));	/* only set where newlines are made whole */
 	if (s->chunk_last || s->refuse_code != 0) {
 		content_end(s);
 		return;

@@ -177,6 +177,7 @@ static const struct {
 	{ "BDAT", BEGIN "BDAT 3\r\na: BDAT 3 LAST\r\nb\r\n", "250 250 250 250 250", OPEN_OK, COMMIT_OK, "a: b\r\n" },
 	{ "BDAT, no file", BEGIN "BDAT 3\r\na: BDAT 3 LAST\r\nb\r\n", "250 250 250 451 503", OPEN_FAILED, COMMIT_OK, "" },
 	{ "BDAT with a bare LF", BEGIN "BDAT 4 LAST\r\na\nb\n", "250 250 250 550", OPEN_OK, COMMIT_OK, NULL },
+	{ "BDAT ending in a bare CR", BEGIN "BDAT 4 LAST\r\na: \r", "250 250 250 550", OPEN_OK, COMMIT_OK, NULL },
 	{ "BDAT, binary", HELLO "MAIL FROM:<> BODY=BINARYMIME\r\nRCPT TO:<u@our.test>\r\nBDAT 4 LAST\r\na\nb\n",
 	    "250 250 250 250", OPEN_OK, COMMIT_OK, "a\nb\n" },
 	{ "EHLO in a transaction", BEGIN HELLO "DATA\r\n", "250 250 250 250 503", OPEN_OK, COMMIT_OK, NULL },
