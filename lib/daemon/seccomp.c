@@ -81,7 +81,7 @@ static const struct { int nr; unsigned keep; } plain[] = {
 #define CALL(name)	{ SCMP_SYS(name), KEEP_FILES },
 	CALL(newfstatat) CALL(stat) CALL(lstat) CALL(statx) CALL(statfs) CALL(access)
 	CALL(faccessat) CALL(faccessat2) CALL(readlink) CALL(readlinkat) CALL(getdents)
-	CALL(getdents64) CALL(inotify_init1) CALL(inotify_add_watch) CALL(inotify_rm_watch)
+	CALL(getdents64) CALL(fchdir) CALL(inotify_init1) CALL(inotify_add_watch) CALL(inotify_rm_watch)
 #undef CALL
 #define CALL(name)	{ SCMP_SYS(name), KEEP_WRITE },
 	CALL(open) CALL(openat) CALL(openat2) CALL(creat) CALL(mkdir) CALL(mkdirat) CALL(link)
