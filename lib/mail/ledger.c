@@ -1,0 +1,759 @@
+/* SPDX-License-Identifier: ISC */
+#include "mail/ledger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#define MAGIC		"HERMLEDG"
+#define VERSION		1
+#define TRIM_SLACK	1000		/* names that are gone and kept: they may come back from a backup */
+#define LOCK_STEP_MS	5
+#define STEM_MAX	220		/* with the longest ending it is still a file name */
+
+enum { LOCK_LEDGER, LOCK_SESSION };	/* octets of the lock file */
+
+/* ---- octets ---- */
+
+static uint32_t
+get_u32(const unsigned char *p)
+{
+	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static uint64_t
+get_u64(const unsigned char *p)
+{
+	return get_u32(p) | (uint64_t)get_u32(p + 4) << 32;
+}
+
+/* What the first record is chained to: the header but for the inode, so that both copies have the same records. */
+static uint32_t
+chain_start(const unsigned char *header)
+{
+	return crc32_of(crc32_of(0, bytes_of(header + 12, 12)), bytes_of(header + 32, 20));
+}
+
+bool
+ledger_begin(struct bytes file, struct ledger_header *h, struct ledger_cursor *c)
+{
+	if (file.n < LEDGER_HEADER || memcmp(file.p, MAGIC, 8) != 0
+	    || get_u32(file.p + 8) != VERSION
+	    || crc32_of(0, bytes_head(file, 60)) != get_u32(file.p + 60))
+		return false;
+	h->uidvalidity = get_u32(file.p + 12);
+	h->generation = get_u64(file.p + 16);
+	h->inode = get_u64(file.p + 24);
+	memcpy(h->key, file.p + 32, sizeof h->key);
+	h->uidnext = get_u32(file.p + 48);
+	if (h->uidvalidity == 0 || h->uidnext == 0)
+		return false;
+	*c = (struct ledger_cursor){ .rest = bytes_skip(file, LEDGER_HEADER),
+	    .chain = chain_start(file.p) };
+	return true;
+}
+
+bool
+ledger_next(struct ledger_cursor *c, struct ledger_record *r)
+{
+	const unsigned char *p = c->rest.p;
+	size_t n;
+
+	if (c->rest.n == 0 || c->damaged)
+		return false;
+	c->damaged = true;
+	if (c->rest.n < LEDGER_RECORD)
+		return false;
+	r->type = (unsigned)p[4] | (unsigned)p[5] << 8;
+	n = (size_t)p[6] | (size_t)p[7] << 8;
+	r->uid = get_u32(p + 8);
+	if (n > LEDGER_NAME_MAX || c->rest.n - LEDGER_RECORD < n
+	    || crc32_of(c->chain, bytes_of(p + 4, LEDGER_RECORD - 4 + n)) != get_u32(p))
+		return false;
+	r->name = bytes_of(p + LEDGER_RECORD, n);
+	if (r->type == LEDGER_GIVEN) {
+		if (r->uid <= c->last || n == 0)
+			return false;
+		c->last = r->uid;
+	}
+	c->chain = get_u32(p);
+	c->rest = bytes_skip(c->rest, LEDGER_RECORD + n);
+	c->damaged = false;
+	return true;
+}
+
+uint32_t
+ledger_put_header(struct buf *out, const struct ledger_header *h)
+{
+	size_t at = out->n;
+
+	buf_text(out, MAGIC);
+	buf_u32(out, VERSION);
+	buf_u32(out, h->uidvalidity);
+	buf_u64(out, h->generation);
+	buf_u64(out, h->inode);
+	buf_add(out, bytes_of(h->key, sizeof h->key));
+	buf_u32(out, h->uidnext);
+	buf_u64(out, 0);
+	buf_u32(out, crc32_of(0, bytes_skip(buf_bytes(out), at)));
+	return out->full ? 0 : chain_start(out->p + at);
+}
+
+uint32_t
+ledger_put_record(struct buf *out, uint32_t chain, const struct ledger_record *r)
+{
+	unsigned char head[LEDGER_RECORD - 4] = {
+		(unsigned char)r->type, (unsigned char)(r->type >> 8),
+		(unsigned char)r->name.n, (unsigned char)(r->name.n >> 8),
+		(unsigned char)r->uid, (unsigned char)(r->uid >> 8),
+		(unsigned char)(r->uid >> 16), (unsigned char)(r->uid >> 24),
+	};
+
+	must(r->name.n <= LEDGER_NAME_MAX);
+	chain = crc32_of(chain, bytes_of(head, sizeof head));
+	chain = crc32_of(chain, r->name);
+	buf_u32(out, chain);
+	buf_add(out, bytes_of(head, sizeof head));
+	buf_add(out, r->name);
+	return chain;
+}
+
+/* ---- what is known ---- */
+
+struct entry {
+	struct bytes	name;		/* in copy[].file or in the arena */
+	uint32_t	uid;
+	bool		here, seen;
+};
+
+struct copy {
+	char		name[STEM_MAX + 16];
+	struct buf	file;		/* owned; what was read */
+	bool		readable;	/* has a header of ours */
+	bool		clean;		/* and nothing but records behind it */
+	bool		absent;
+	struct ledger_header header;
+	size_t		good;		/* octets up to the last record that checks */
+	uint32_t	chain;		/* after them */
+	/* As it was when we last looked or wrote: unchanged, it need not be read. */
+	struct stat	st;
+};
+
+struct ledger {
+	int		 dir;		/* borrowed */
+	int		 lock_fd;	/* owned */
+	char		 lock_name[STEM_MAX + 16], new_name[STEM_MAX + 16];
+	char		*what;		/* owned */
+	struct copy	 copy[2];
+	bool		 loaded;	/* what follows is what the files say */
+	bool		 behind;	/* the copies could not be brought to what follows */
+	struct ledger_header header;	/* uidnext is the present one */
+	struct arena	*names;		/* owned */
+	struct entry	*entry;		/* owned; by rising UID */
+	size_t		 n, cap, here;
+	uint32_t	*slot;		/* owned; hash table: index + 1, 0 is free */
+	size_t		 slots;		/* a power of two */
+};
+
+struct ledger *
+ledger_new(int dir, const char *stem, const char *what)
+{
+	struct ledger *l = mem_alloc(sizeof *l);
+
+	must(strlen(stem) <= STEM_MAX);
+	l->dir = dir;
+	l->lock_fd = -1;
+	l->what = mem_text(what);
+	l->names = arena_new(LEDGER_MAX);
+	snprintf(l->lock_name, sizeof l->lock_name, "%s.lock", stem);
+	snprintf(l->new_name, sizeof l->new_name, "%s.ledger.new", stem);
+	snprintf(l->copy[0].name, sizeof l->copy[0].name, "%s.ledger", stem);
+	snprintf(l->copy[1].name, sizeof l->copy[1].name, "%s.ledger2", stem);
+	for (int i = 0; i < 2; i++)
+		buf_init(&l->copy[i].file, LEDGER_MAX);
+	return l;
+}
+
+void
+ledger_free(struct ledger **l)
+{
+	if (!*l)
+		return;
+	for (int i = 0; i < 2; i++)
+		buf_fini(&(*l)->copy[i].file);
+	fd_close(&(*l)->lock_fd);
+	arena_free(&(*l)->names);
+	mem_free((*l)->entry);
+	mem_free((*l)->slot);
+	mem_free((*l)->what);
+	mem_free(*l);
+	*l = NULL;
+}
+
+uint32_t ledger_uidvalidity(const struct ledger *l) { return l->header.uidvalidity; }
+uint32_t ledger_uidnext(const struct ledger *l) { return l->header.uidnext; }
+const unsigned char *ledger_key(const struct ledger *l) { return l->header.key; }
+
+/* The slot where name is, or the free one where it would be. */
+static uint32_t *
+slot_of(struct ledger *l, struct bytes name)
+{
+	size_t i = (size_t)hash_bytes(name) & (l->slots - 1);
+
+	while (l->slot[i] != 0 && !bytes_eq(l->entry[l->slot[i] - 1].name, name))
+		i = (i + 1) & (l->slots - 1);
+	return &l->slot[i];
+}
+
+static void
+grow(struct ledger *l)
+{
+	l->cap = l->cap ? l->cap * 2 : 256;
+	l->entry = mem_resize(l->entry, l->cap * sizeof *l->entry);
+	mem_free(l->slot);
+	l->slots = l->cap * 4;
+	l->slot = mem_array(l->slots, sizeof *l->slot);
+	for (size_t i = 0; i < l->n; i++)
+		*slot_of(l, l->entry[i].name) = (uint32_t)(i + 1);
+}
+
+static void
+forget_all(struct ledger *l)
+{
+	arena_reset(l->names);
+	l->n = l->here = 0;
+	if (l->slot)
+		memset(l->slot, 0, l->slots * sizeof *l->slot);
+}
+
+static struct entry *
+add_entry(struct ledger *l, struct bytes name, uint32_t uid)
+{
+	if (l->n == l->cap)
+		grow(l);
+	l->entry[l->n] = (struct entry){ .name = name, .uid = uid };
+	*slot_of(l, name) = (uint32_t)(l->n + 1);	/* a name twice: the later counts */
+	return &l->entry[l->n++];
+}
+
+/* ---- locks ---- */
+
+static bool
+try_lock(int fd, off_t octet, short type)
+{
+	struct flock f = { .l_type = type, .l_whence = SEEK_SET, .l_start = octet, .l_len = 1 };
+
+	return fcntl(fd, F_OFD_SETLK, &f) == 0;
+}
+
+static void
+pause_ms(long ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+static bool
+open_lock(struct ledger *l)
+{
+	if (l->lock_fd == -1)
+		l->lock_fd = file_open(l->dir, l->lock_name, O_RDWR | O_CREAT, 0600);
+	return l->lock_fd != -1;
+}
+
+/* A lock on a file that was deleted by hand keeps nobody out. */
+static bool
+lock_is_real(struct ledger *l)
+{
+	struct stat st;
+
+	return fstat(l->lock_fd, &st) == 0 && st.st_nlink > 0;
+}
+
+static bool
+lock_octet(struct ledger *l, off_t octet, int64_t wait_ms)
+{
+	uint64_t until = clock_mono_ms() + (uint64_t)wait_ms;
+
+	for (;;) {
+		if (!open_lock(l))
+			return false;
+		if (try_lock(l->lock_fd, octet, F_WRLCK)) {
+			if (lock_is_real(l))
+				return true;
+			fd_close(&l->lock_fd);
+			continue;
+		}
+		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+			return false;
+		if (clock_mono_ms() >= until) {
+			errno = EAGAIN;
+			return false;
+		}
+		pause_ms(LOCK_STEP_MS);
+	}
+}
+
+bool
+ledger_lock(struct ledger *l, int64_t wait_ms)
+{
+	if (lock_octet(l, LOCK_LEDGER, wait_ms))
+		return true;
+	if (errno == EAGAIN)
+		errno = ETIMEDOUT;
+	return false;
+}
+
+void
+ledger_unlock(struct ledger *l)
+{
+	if (!try_lock(l->lock_fd, LOCK_LEDGER, F_UNLCK))
+		log_errno("mailbox %s: cannot unlock the ledger", l->what);
+}
+
+bool
+ledger_lock_session(struct ledger *l)
+{
+	return lock_octet(l, LOCK_SESSION, 0);
+}
+
+/* ---- writing ---- */
+
+static bool
+same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_size == b->st_size
+	    && a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+static bool
+remember(struct ledger *l, struct copy *c)
+{
+	return fstatat(l->dir, c->name, &c->st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static uint32_t
+put_all(struct ledger *l, struct buf *out)
+{
+	uint32_t chain = ledger_put_header(out, &l->header);
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct entry *e = &l->entry[i];
+		struct ledger_record r = { LEDGER_GIVEN, e->uid, e->name };
+
+		if (*slot_of(l, e->name) != i + 1)
+			continue;			/* a later one has the name */
+		chain = ledger_put_record(out, chain, &r);
+		if (e->seen) {
+			r = (struct ledger_record){ LEDGER_SEEN, e->uid, { NULL, 0 } };
+			chain = ledger_put_record(out, chain, &r);
+		}
+	}
+	return chain;
+}
+
+/* A whole copy, under a name of its own until it is on disk. */
+static bool
+write_copy(struct ledger *l, struct copy *c)
+{
+	struct buf out;
+	struct stat st;
+	int fd;
+	bool good;
+
+	unlinkat(l->dir, l->new_name, 0);	/* what a crash left: we hold the lock */
+	fd = file_open(l->dir, l->new_name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	if (fd == -1)
+		return false;
+	buf_init(&out, LEDGER_MAX);
+	good = fstat(fd, &st) == 0;
+	l->header.inode = st.st_ino;
+	c->header = l->header;
+	c->chain = put_all(l, &out);
+	c->good = out.n;
+	if (good && out.full) {
+		errno = EFBIG;
+		good = false;
+	}
+	good = good && file_write(fd, buf_bytes(&out)) && fsync(fd) == 0;
+	fd_close(&fd);
+	good = good && renameat(l->dir, l->new_name, l->dir, c->name) == 0 && remember(l, c);
+	if (!good) {
+		int saved = errno;
+
+		unlinkat(l->dir, l->new_name, 0);
+		errno = saved;
+	}
+	buf_fini(&out);
+	return good;
+}
+
+static bool
+write_both(struct ledger *l)
+{
+	l->header.generation++;
+	l->behind = true;
+	if (!write_copy(l, &l->copy[0]) || !write_copy(l, &l->copy[1]) || !dir_sync(l->dir))
+		return false;
+	l->behind = false;
+	return true;
+}
+
+/* ---- reading ---- */
+
+static void
+judge(struct copy *c)
+{
+	struct ledger_cursor k;
+	struct ledger_record r;
+
+	c->readable = c->clean = false;
+	c->good = 0;
+	if (!ledger_begin(buf_bytes(&c->file), &c->header, &k))
+		return;
+	c->readable = true;
+	while (ledger_next(&k, &r))
+		;
+	c->clean = !k.damaged;
+	c->good = c->file.n - k.rest.n;
+	c->chain = k.chain;
+}
+
+/* ENOENT, or something that is no file, is a copy lost; what else keeps us from reading is not. */
+static bool
+read_copy(struct ledger *l, struct copy *c)
+{
+	buf_clear(&c->file);
+	c->absent = false;
+	if (file_slurp(l->dir, c->name, &c->file))
+		return remember(l, c);
+	c->absent = errno == ENOENT;
+	c->readable = c->clean = false;
+	c->good = 0;
+	memset(&c->st, 0, sizeof c->st);
+	return errno == ENOENT || errno == ELOOP || errno == EINVAL || errno == ENXIO
+	    || errno == EFBIG || errno == EISDIR;
+}
+
+static bool
+at_home(const struct copy *c)
+{
+	return c->header.inode == c->st.st_ino;
+}
+
+/* The copy that knows more; of equals the clean one, and the one that is no copy of a file. */
+static struct copy *
+better(struct copy *a, struct copy *b)
+{
+	if (a->readable != b->readable)
+		return a->readable ? a : b;
+	if (a->header.generation != b->header.generation)
+		return a->header.generation > b->header.generation ? a : b;
+	if (a->good != b->good)
+		return a->good > b->good ? a : b;
+	if (a->clean != b->clean)
+		return a->clean ? a : b;
+	return at_home(a) || !at_home(b) ? a : b;
+}
+
+/* A crash while the one copy was appended to leaves the other clean, of the same generation. */
+static bool
+trustworthy(const struct copy *best, const struct copy *other)
+{
+	return best->readable && (best->clean || (other->readable && other->clean
+	    && other->header.generation == best->header.generation));
+}
+
+static bool
+alike(const struct copy *a, const struct copy *b)
+{
+	return a->readable && b->readable && a->clean && b->clean && a->good == b->good
+	    && a->header.generation == b->header.generation
+	    && a->header.uidvalidity == b->header.uidvalidity
+	    && (a->good == LEDGER_HEADER || memcmp(a->file.p + LEDGER_HEADER,
+	    b->file.p + LEDGER_HEADER, a->good - LEDGER_HEADER) == 0);
+}
+
+static struct entry *
+entry_of(struct ledger *l, uint32_t uid)
+{
+	size_t low = 0, high = l->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (l->entry[mid].uid < uid)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < l->n && l->entry[low].uid == uid ? &l->entry[low] : NULL;
+}
+
+static void
+take_records(struct ledger *l, struct copy *c)
+{
+	struct ledger_cursor k;
+	struct ledger_record r;
+	struct entry *e;
+
+	forget_all(l);
+	must(ledger_begin(buf_bytes(&c->file), &l->header, &k));
+	while (ledger_next(&k, &r)) {
+		if (r.type == LEDGER_GIVEN)
+			add_entry(l, r.name, r.uid);
+		else if (r.type == LEDGER_SEEN && (e = entry_of(l, r.uid)) != NULL)
+			e->seen = true;
+	}
+	if (k.last >= l->header.uidnext)
+		l->header.uidnext = k.last + 1;
+}
+
+/* UIDVALIDITY only rises: RFC 9051 section 2.3.1.1. */
+static void
+begin_anew(struct ledger *l)
+{
+	uint32_t now = (uint32_t)clock_wall_s(), least = 1;
+
+	for (int i = 0; i < 2; i++)
+		if (l->copy[i].readable && l->copy[i].header.uidvalidity >= least)
+			least = l->copy[i].header.uidvalidity + 1;
+	if (l->header.uidvalidity >= least)
+		least = l->header.uidvalidity + 1;
+	forget_all(l);
+	memset(&l->header, 0, sizeof l->header);
+	l->header.uidvalidity = now > least ? now : least;
+	l->header.uidnext = 1;
+	random_fill(l->header.key, sizeof l->header.key);
+}
+
+static const char *
+state_of(const struct copy *c)
+{
+	return c->absent ? "missing" : !c->readable ? "unreadable" : c->clean ? "whole" : "damaged";
+}
+
+static bool
+repair(struct ledger *l, const char *why)
+{
+	if (write_both(l)) {
+		log_info("mailbox %s: ledger written anew: %s", l->what, why);
+		return true;
+	}
+	log_errno("mailbox %s: ledger not kept twice (%s), and cannot be written", l->what, why);
+	return true;		/* what is known holds; nothing new is given while it is behind */
+}
+
+static bool
+rebuild(struct ledger *l)
+{
+	bool fresh = l->copy[0].absent && l->copy[1].absent;
+
+	begin_anew(l);
+	if (!fresh)
+		log_warn("mailbox %s: both copies of the ledger are lost (%s: %s, %s: %s); "
+		    "new UIDVALIDITY %u, clients will read the mailbox again", l->what,
+		    l->copy[0].name, state_of(&l->copy[0]), l->copy[1].name,
+		    state_of(&l->copy[1]), (unsigned)l->header.uidvalidity);
+	return write_both(l);
+}
+
+static bool
+settle(struct ledger *l)
+{
+	struct copy *best = better(&l->copy[0], &l->copy[1]);
+	struct copy *other = best == &l->copy[0] ? &l->copy[1] : &l->copy[0];
+
+	if (!trustworthy(best, other))
+		return rebuild(l);
+	take_records(l, best);
+	if (alike(best, other) && at_home(best) && at_home(other)) {
+		buf_release(&other->file);
+		return true;
+	}
+	if (!at_home(best)) {
+		l->header.uidnext = l->header.uidnext < LEDGER_UID_LAST - LEDGER_UID_SKIP
+		    ? l->header.uidnext + LEDGER_UID_SKIP : LEDGER_UID_LAST;
+		return repair(l, "it was copied or restored; the next UIDs begin far beyond");
+	}
+	return repair(l, other->absent ? "one copy was missing"
+	    : other->readable && other->clean ? "one copy was behind" : "one copy was damaged");
+}
+
+static bool
+unchanged(struct ledger *l)
+{
+	for (int i = 0; i < 2; i++) {
+		struct stat st;
+
+		if (fstatat(l->dir, l->copy[i].name, &st, AT_SYMLINK_NOFOLLOW) == -1
+		    || !same_file(&st, &l->copy[i].st))
+			return false;
+	}
+	return true;
+}
+
+bool
+ledger_load(struct ledger *l)
+{
+	if (l->loaded && !l->behind && unchanged(l))
+		return true;
+	l->loaded = l->behind = false;
+	forget_all(l);			/* names may borrow from what is read anew */
+	for (int i = 0; i < 2; i++) {
+		if (!read_copy(l, &l->copy[i]))
+			return false;
+		judge(&l->copy[i]);
+	}
+	l->loaded = settle(l);
+	return l->loaded;
+}
+
+/* ---- names and UIDs ---- */
+
+void
+ledger_marks(struct ledger *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		l->entry[i].here = false;
+	l->here = 0;
+}
+
+uint32_t
+ledger_find(struct ledger *l, struct bytes name, bool *seen)
+{
+	uint32_t at = l->slot ? *slot_of(l, name) : 0;
+	struct entry *e;
+
+	if (at == 0)
+		return 0;
+	e = &l->entry[at - 1];
+	l->here += !e->here;
+	e->here = true;
+	*seen = e->seen;
+	return e->uid;
+}
+
+size_t
+ledger_missing(const struct ledger *l)
+{
+	return l->n - l->here;
+}
+
+/* One copy after the other: a crash never finds both torn. */
+static bool
+append(struct ledger *l, struct bytes records, uint32_t chain, bool durable)
+{
+	for (int i = 0; i < 2; i++) {
+		struct copy *c = &l->copy[i];
+		int fd = file_open(l->dir, c->name, O_WRONLY, 0);
+		bool good = fd != -1 && file_pwrite(fd, records, (off_t)c->good)
+		    && (!durable || fdatasync(fd) == 0) && fstat(fd, &c->st) == 0;
+
+		fd_close(&fd);
+		if (!good) {
+			l->loaded = false;	/* who knows what is there now */
+			return false;
+		}
+		c->good += records.n;
+		c->chain = chain;
+	}
+	return true;
+}
+
+static bool
+give_anew(struct ledger *l)
+{
+	begin_anew(l);
+	log_warn("mailbox %s: all UIDs are used up; new UIDVALIDITY %u, clients will read "
+	    "the mailbox again", l->what, (unsigned)l->header.uidvalidity);
+	if (!write_both(l))
+		return false;
+	errno = ESTALE;			/* the caller looks again */
+	return false;
+}
+
+bool
+ledger_give(struct ledger *l, const struct bytes *names, size_t n, uint32_t *uids)
+{
+	uint32_t chain;
+	struct buf out;
+	bool good;
+
+	if (n == 0)
+		return true;
+	if (l->header.uidnext > LEDGER_UID_LAST || n > LEDGER_UID_LAST - l->header.uidnext)
+		return give_anew(l);
+	if (l->behind && !write_both(l))
+		return false;
+	buf_init(&out, LEDGER_MAX);
+	chain = l->copy[0].chain;
+	for (size_t i = 0; i < n; i++) {
+		struct ledger_record r = { LEDGER_GIVEN, l->header.uidnext + (uint32_t)i, names[i] };
+
+		chain = ledger_put_record(&out, chain, &r);
+	}
+	errno = EFBIG;
+	good = !out.full && append(l, buf_bytes(&out), chain, true);
+	buf_fini(&out);
+	for (size_t i = 0; good && i < n; i++) {
+		uids[i] = l->header.uidnext++;
+		add_entry(l, arena_copy(l->names, names[i]), uids[i])->here = true;
+		l->here++;
+	}
+	return good;
+}
+
+bool
+ledger_mark_seen(struct ledger *l, struct bytes name)
+{
+	uint32_t at = l->slot ? *slot_of(l, name) : 0, chain;
+	struct ledger_record r = { LEDGER_SEEN, 0, { NULL, 0 } };
+	struct buf out;
+	bool good;
+
+	if (at == 0) {
+		errno = ENOENT;
+		return false;
+	}
+	if (l->entry[at - 1].seen)
+		return true;
+	if (l->behind && !write_both(l))
+		return false;
+	r.uid = l->entry[at - 1].uid;
+	buf_init(&out, LEDGER_RECORD);
+	chain = ledger_put_record(&out, l->copy[0].chain, &r);
+	good = append(l, buf_bytes(&out), chain, false);
+	buf_fini(&out);
+	l->entry[at - 1].seen |= good;
+	return good;
+}
+
+void
+ledger_trim(struct ledger *l)
+{
+	size_t kept = 0;
+
+	if (l->n - l->here <= l->here + TRIM_SLACK)
+		return;
+	for (size_t i = 0; i < l->n; i++)
+		if (l->entry[i].here)
+			l->entry[kept++] = l->entry[i];
+	l->n = l->here = kept;
+	memset(l->slot, 0, l->slots * sizeof *l->slot);
+	for (size_t i = 0; i < l->n; i++)
+		*slot_of(l, l->entry[i].name) = (uint32_t)(i + 1);
+	if (!write_both(l))
+		log_errno("mailbox %s: cannot make the ledger shorter", l->what);
+}

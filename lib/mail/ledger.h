@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * mail/ledger.h - which UID each message of a mailbox has: RFC 9051 section 2.3.1.1.
+ * A short file, kept twice, beside the mail; doc/ledger-format.md has it octet by octet. A UID is
+ * durable in both copies before anybody is told. Messages are known by name:
+ * Maildir's base names, or hashes of what stands in an mbox.
+ *
+ * One copy lost or damaged: made again from the other. Both damaged: UIDVALIDITY
+ * changes, and only then; the journal says why. Copied or restored from a backup: nobody knows
+ * which UIDs were told since, so the next ones begin far beyond.
+ *
+ * Functions return false with errno.
+ */
+#ifndef MAIL_LEDGER_H
+#define MAIL_LEDGER_H
+
+#include "base/buf.h"
+
+#define LEDGER_HEADER	64
+#define LEDGER_RECORD	12			/* octets of a record before its name */
+#define LEDGER_NAME_MAX	255
+#define LEDGER_MAX	(512u << 20)		/* octets of a file */
+#define LEDGER_UID_SKIP	65536			/* after a restore */
+#define LEDGER_UID_LAST	0xffff0000u		/* UIDs beyond it want a new UIDVALIDITY */
+
+/* ---- the pure half: octets to records and back ---- */
+
+struct ledger_header {
+	uint32_t	uidvalidity, uidnext;	/* both at least 1 */
+	uint64_t	generation;		/* one more each time that both copies are written anew */
+	uint64_t	inode;			/* of the file that this was written to */
+	unsigned char	key[16];		/* random; for hashes that serve as names */
+};
+
+enum ledger_type {
+	LEDGER_GIVEN	= 1,	/* this message has that UID; UIDs only rise */
+	LEDGER_SEEN	= 3,	/* it was read: for mailboxes that cannot note it elsewhere */
+};
+
+struct ledger_record { unsigned type; uint32_t uid; struct bytes name; };
+
+struct ledger_cursor {
+	struct bytes	rest;		/* what is not read yet; borrowed from the file */
+	uint32_t	chain;		/* checksum so far: each record vouches for all before it */
+	uint32_t	last;		/* UID given last */
+	bool		damaged;	/* rest begins with what is no record */
+};
+
+/* False: no header of ours. */
+bool	ledger_begin(struct bytes file, struct ledger_header *h, struct ledger_cursor *c);
+/* False: the end, or damage. r->name borrows from the file. */
+bool	ledger_next(struct ledger_cursor *c, struct ledger_record *r);
+/* Both return the chain to go on with. */
+uint32_t ledger_put_header(struct buf *out, const struct ledger_header *h);
+uint32_t ledger_put_record(struct buf *out, uint32_t chain, const struct ledger_record *r);
+
+/* ---- the two files ---- */
+
+struct ledger;
+
+/* STEM.ledger, STEM.ledger2, STEM.lock in dir (borrowed). what: the mailbox, for the journal. */
+struct ledger	*ledger_new(int dir, const char *stem, const char *what);
+void		 ledger_free(struct ledger **l);
+
+/* All below but the session's lock are called between these two. ETIMEDOUT: somebody kept it too long. */
+bool	ledger_lock(struct ledger *l, int64_t wait_ms);
+void	ledger_unlock(struct ledger *l);
+/* The one POP3 session. Never waits; kept until ledger_free. EAGAIN: somebody has it. */
+bool	ledger_lock_session(struct ledger *l);
+
+/* Reads what others have written since; makes both copies where there is none, repairs. */
+bool		 ledger_load(struct ledger *l);
+uint32_t	 ledger_uidvalidity(const struct ledger *l);
+uint32_t	 ledger_uidnext(const struct ledger *l);
+const unsigned char *ledger_key(const struct ledger *l);	/* 16 octets */
+
+/* Names that are not looked for between ledger_marks and ledger_trim are taken for gone. */
+void		 ledger_marks(struct ledger *l);
+uint32_t	 ledger_find(struct ledger *l, struct bytes name, bool *seen);	/* 0: has none yet */
+size_t		 ledger_missing(const struct ledger *l);	/* had a UID and were not looked for */
+/* Gives names (at most LEDGER_NAME_MAX octets, not known yet) the next UIDs, in order; durable. */
+bool		 ledger_give(struct ledger *l, const struct bytes *names, size_t n, uint32_t *uids);
+bool		 ledger_mark_seen(struct ledger *l, struct bytes name);	/* durable soon, not at once */
+/* Forgets the names that are gone, once they are many. */
+void		 ledger_trim(struct ledger *l);
+
+#endif
