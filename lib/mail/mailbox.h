@@ -23,8 +23,8 @@ struct mailbox;		/* an open one */
 bool	mailbox_parse(struct bytes spec, enum mailbox_format *format, char path[1024]);
 
 /* Opens; makes an empty one (0700, Maildir: cur new tmp) where there is none and its parent is the owner's.
- * uid, gid are checked against what is found: a mailbox of somebody else, a symbolic or hard link in
- * its place is refused. NULL: errno, and why in words for the journal. */
+ * The owner is who we run as: a mailbox of somebody else, a symbolic or hard link in its place is
+ * refused. wait_ms: how long to wait for a lock, here and later. NULL: errno, and why in words for the journal. */
 struct mailbox	*mailbox_open(struct bytes spec, int64_t wait_ms, char *why, size_t cap);
 void		 mailbox_close(struct mailbox **m);
 /* Directories and files it holds open, for worker_confine. */
@@ -38,9 +38,16 @@ struct delivery {
 	struct bytes	segments;	/* mail/segments.h */
 	uint64_t	octets;		/* of segments */
 };
+#define MAILBOX_BATCH 16		/* deliveries that are made durable together */
+
 /* Durable when DELIVERED. Line ends become LF. reply has the enhanced status and words:
  * 4.2.2 over quota, 4.3.1 no space, 4.2.0 locked, ... Nothing half-written is ever seen in new/. */
 enum outcome	mailbox_deliver(struct mailbox *m, const struct delivery *d, struct buf *reply);
+/* n of them that share their syncs; outcome and reply: one each. */
+void		 mailbox_deliver_all(struct mailbox *m, const struct delivery *d, size_t n,
+		    enum outcome *outcome, struct buf *reply);
+/* What an errno (0: none) means for a delivery; the reply in words. Used by the formats. */
+enum outcome	 mailbox_outcome(int fault, struct buf *reply);
 
 /* ---- reading ---- */
 struct mail {

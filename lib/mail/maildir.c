@@ -1,0 +1,640 @@
+/* SPDX-License-Identifier: ISC */
+#include "mail/maildir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "mail/line_ends.h"
+
+#define ROOM		(256u * 1024)	/* most messages are one read, one write */
+#define NAME_TRIES	8
+#define NAMES_MAX	(1u << 30)	/* octets of all names of a mailbox */
+
+/* ---- the mailbox ---- */
+
+/* True when /proc/fs/ext4 says that the file system has a journal which orders data. */
+static bool
+has_journal(dev_t dev)
+{
+	char link[64], target[512], path[600], options[4096];
+	const char *base;
+	ssize_t n;
+	int fd;
+
+	snprintf(link, sizeof link, "/sys/dev/block/%u:%u", major(dev), minor(dev));
+	n = readlink(link, target, sizeof target - 1);
+	if (n <= 0)
+		return false;
+	target[n] = '\0';
+	base = strrchr(target, '/');
+	snprintf(path, sizeof path, "/proc/fs/ext4/%s/options", base ? base + 1 : target);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd == -1 ? -1 : read(fd, options, sizeof options - 1);
+	fd_close(&fd);
+	if (n <= 0)
+		return false;
+	options[n] = '\0';
+	return strstr(options, "\ndata=ordered") || strstr(options, "\ndata=journal");
+}
+
+static bool
+keeps_order(int dir)
+{
+	struct statfs fs;
+	struct stat st;
+
+	return fstatfs(dir, &fs) == 0 && fs.f_type == EXT4_SUPER_MAGIC
+	    && fstat(dir, &st) == 0 && has_journal(st.st_dev);
+}
+
+/* Not a '/' or ':' among them. */
+static void
+name_host(char host[65])
+{
+	struct utsname u;
+	size_t n = 0;
+
+	if (uname(&u) == 0)
+		for (const char *p = u.nodename; *p && n < 64; p++)
+			host[n++] = ascii_alnum((unsigned char)*p) || *p == '.' || *p == '-' ? *p : '_';
+	if (n == 0)
+		host[n++] = '_';
+	host[n] = '\0';
+}
+
+static int
+part(int dir, const char *name, bool *made)
+{
+	int fd = dir_open(dir, name);
+
+	if (fd != -1 || errno != ENOENT)
+		return fd;
+	if (!dir_make(dir, name, 0700))
+		return -1;
+	*made = true;
+	return dir_open(dir, name);
+}
+
+bool
+maildir_open(struct maildir *m, int dir, const char *what)
+{
+	bool made = false;
+
+	*m = (struct maildir){ .dir = dir, .cur = -1, .new = -1, .tmp = -1, .proc = -1 };
+	m->what = mem_text(what);
+	m->cur = part(dir, "cur", &made);
+	if (m->cur != -1)
+		m->new = part(dir, "new", &made);
+	if (m->new != -1)
+		m->tmp = part(dir, "tmp", &made);
+	if (m->tmp == -1 || (made && !dir_sync(dir))) {
+		maildir_close(m);
+		return false;
+	}
+	m->proc = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	m->unnamed = m->proc != -1;
+	m->ordered = keeps_order(m->new);
+	name_host(m->host);
+	return true;
+}
+
+/* ---- names ---- */
+
+/* Unlike any other, over restarts, forks, clocks that jump, and hosts. */
+static void
+unique_name(const struct maildir *m, uint64_t octets, char out[NAME_MAX + 1])
+{
+	static uint64_t sequence;
+	int64_t now = clock_wall_us();
+	uint32_t chance;
+
+	random_fill(&chance, sizeof chance);
+	snprintf(out, NAME_MAX + 1, "%lld.M%06dP%dQ%lluR%08x.%s,S=%llu",
+	    (long long)(now / 1000000), (int)(now % 1000000), (int)getpid(),
+	    (unsigned long long)++sequence, (unsigned)chance, m->host,
+	    (unsigned long long)octets);
+}
+
+static uint64_t
+digits(struct bytes *s)
+{
+	uint64_t v = 0;
+
+	while (s->n > 0 && ascii_digit(s->p[0])) {
+		if (v < UINT64_MAX / 10 - 1)
+			v = v * 10 + (uint64_t)(s->p[0] - '0');
+		*s = bytes_skip(*s, 1);
+	}
+	return v;
+}
+
+/* Seconds, then microseconds: "1790000000.M012345P..."; others have the M elsewhere, or none. */
+static void
+arrival(struct bytes name, uint64_t at[2])
+{
+	at[0] = digits(&name);
+	at[1] = 0;
+	while (name.n > 1) {
+		name = bytes_skip(name, bytes_find(name, 'M') + 1);
+		if (name.n > 0 && ascii_digit(name.p[0])) {
+			at[1] = digits(&name);
+			return;
+		}
+	}
+}
+
+int
+maildir_order(struct bytes a, struct bytes b)
+{
+	uint64_t x[2], y[2];
+
+	arrival(a, x);
+	arrival(b, y);
+	if (x[0] != y[0])
+		return x[0] < y[0] ? -1 : 1;
+	if (x[1] != y[1])
+		return x[1] < y[1] ? -1 : 1;
+	return bytes_cmp(a, b);
+}
+
+/* ---- delivery ---- */
+
+struct copy {
+	int		fd;		/* -1: none */
+	int		fault;		/* errno of the step that failed; 0: none */
+	bool		named, synced;
+	uint64_t	octets;		/* written */
+	char		tmp[NAME_MAX + 1], name[NAME_MAX + 1];
+};
+
+static int
+open_named(struct maildir *m, char tmp[NAME_MAX + 1])
+{
+	for (int i = 0; i < NAME_TRIES; i++) {
+		int fd;
+
+		unique_name(m, 0, tmp);
+		fd = openat(m->tmp, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (fd != -1 || errno != EEXIST)
+			return fd;
+	}
+	return -1;
+}
+
+static int
+open_copy(struct maildir *m, char tmp[NAME_MAX + 1])
+{
+	tmp[0] = '\0';
+	if (m->unnamed) {
+		int fd = openat(m->tmp, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+
+		if (fd != -1 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
+			return fd;
+		m->unnamed = false;
+	}
+	return open_named(m, tmp);
+}
+
+/* False: errno. EBADMSG: the queue file is not what was promised. */
+static bool
+copy_message(struct maildir *m, struct copy *c, const struct delivery *d)
+{
+	struct lf_reader r;
+	long got;
+
+	if (!m->room)
+		m->room = mem_alloc(ROOM);
+	lf_reader_init(&r, d->head, d->fd, d->segments);
+	while ((got = lf_reader_read(&r, m->room, ROOM)) > 0) {
+		if (!file_write(c->fd, bytes_of(m->room, (size_t)got)))
+			return false;
+		c->octets += (uint64_t)got;
+	}
+	if (got == 0 && (r.in.bad || r.taken != d->octets)) {
+		errno = EBADMSG;
+		return false;
+	}
+	return got == 0;
+}
+
+/* What has to be on disk before the name is made. */
+static bool
+settle(struct maildir *m, struct copy *c)
+{
+	if (m->ordered && sync_file_range(c->fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE
+	    | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) == 0)
+		return true;
+	if (m->ordered && errno != EPERM && errno != ENOSYS && errno != EINVAL)
+		return false;		/* an error of the disk: final for this file */
+	m->ordered = false;
+	c->synced = fsync(c->fd) == 0;
+	return c->synced;
+}
+
+static bool
+link_once(struct maildir *m, struct copy *c)
+{
+	char self[16];
+
+	if (c->tmp[0] == '\0') {
+		snprintf(self, sizeof self, "%d", c->fd);
+		return linkat(m->proc, self, m->new, c->name, AT_SYMLINK_FOLLOW) == 0;
+	}
+	if (linkat(m->tmp, c->tmp, m->new, c->name, 0) == 0) {
+		unlinkat(m->tmp, c->tmp, 0);
+		c->tmp[0] = '\0';
+		return true;
+	}
+	if (errno != EPERM && errno != EOPNOTSUPP && errno != EMLINK)
+		return false;
+	if (renameat(m->tmp, c->tmp, m->new, c->name) == -1)
+		return false;		/* a file system without hard links */
+	c->tmp[0] = '\0';
+	return true;
+}
+
+static bool
+name_copy(struct maildir *m, struct copy *c)
+{
+	for (int i = 0; i < NAME_TRIES; i++) {
+		unique_name(m, c->octets, c->name);
+		if (link_once(m, c)) {
+			c->named = true;
+			return true;
+		}
+		if (errno != EEXIST)
+			return false;
+	}
+	return false;
+}
+
+static void
+drop_copy(struct maildir *m, struct copy *c)
+{
+	if (c->named)
+		unlinkat(m->new, c->name, 0);
+	if (c->tmp[0] != '\0')
+		unlinkat(m->tmp, c->tmp, 0);
+	c->named = false;
+	c->tmp[0] = '\0';
+	fd_close(&c->fd);
+}
+
+static void
+begin(struct maildir *m, struct copy *c, const struct delivery *d, bool more)
+{
+	*c = (struct copy){ .fd = open_copy(m, c->tmp) };
+	if (c->fd == -1 || !copy_message(m, c, d))
+		c->fault = errno;
+	else if (more)			/* starts the disk on it while the next is copied */
+		sync_file_range(c->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+static void
+name_settled(struct maildir *m, struct copy *c, const struct delivery *d)
+{
+	if (c->fault != 0)
+		return;
+	if (settle(m, c) && name_copy(m, c))
+		return;
+	c->fault = errno;
+	if (m->unnamed && (errno == ENOENT || errno == EACCES || errno == EPERM || errno == EXDEV)) {
+		m->unnamed = false;	/* no /proc, or it is not let through: names in tmp/ do */
+		drop_copy(m, c);
+		begin(m, c, d, false);
+		if (c->fault == 0 && !(settle(m, c) && name_copy(m, c)))
+			c->fault = errno;
+	}
+}
+
+/* One sync of new/ for all; the files' own where that was not done first. */
+static void
+make_durable(struct maildir *m, struct copy *c, size_t n)
+{
+	bool any = false, good;
+	int fault;
+
+	for (size_t i = 0; i < n; i++)
+		any |= c[i].fault == 0;
+	good = !any || fsync(m->new) == 0;
+	fault = errno;
+	for (size_t i = 0; i < n; i++) {
+		if (c[i].fault != 0)
+			continue;
+		if (!good)
+			c[i].fault = fault;
+		else if (!c[i].synced && fsync(c[i].fd) == -1)
+			c[i].fault = errno;
+	}
+}
+
+static void
+deliver_some(struct maildir *m, const struct delivery *d, size_t n, enum outcome *outcome,
+    struct buf *reply)
+{
+	struct copy copy[MAILBOX_BATCH];
+
+	for (size_t i = 0; i < n; i++)
+		begin(m, &copy[i], &d[i], n > 1);
+	for (size_t i = 0; i < n; i++)
+		name_settled(m, &copy[i], &d[i]);
+	make_durable(m, copy, n);
+	for (size_t i = 0; i < n; i++) {
+		struct copy *c = &copy[i];
+
+		/* What is closed after its sync has nothing left to fail with. */
+		if (c->fault == 0)
+			fd_close(&c->fd);
+		else
+			drop_copy(m, c);
+		m->delivered += c->fault == 0;
+		outcome[i] = mailbox_outcome(c->fault, &reply[i]);
+	}
+}
+
+void
+maildir_deliver(struct maildir *m, const struct delivery *d, size_t n, enum outcome *outcome,
+    struct buf *reply)
+{
+	while (n > 0) {
+		size_t some = n < MAILBOX_BATCH ? n : MAILBOX_BATCH;
+
+		deliver_some(m, d, some, outcome, reply);
+		d += some;
+		outcome += some;
+		reply += some;
+		n -= some;
+	}
+}
+
+/* ---- what is there ---- */
+
+/* A stream of its own position over a held directory; NULL: errno. */
+static DIR *
+stream(int dir)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+
+	if (!d)
+		fd_close(&fd);
+	return d;
+}
+
+static bool
+is_regular(int dir, const struct dirent *e)
+{
+	struct stat st;
+
+	if (e->d_type != DT_UNKNOWN)
+		return e->d_type == DT_REG;
+	return fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
+static void
+skip_odd(struct maildir *m, const char *where, const char *name)
+{
+	if (!m->told_odd)
+		log_warn("mailbox %s: %s/\"%s\" is no regular file; it and its like are left alone",
+		    m->what, where, log_text(text(name)));
+	m->told_odd = true;
+}
+
+/* Up to the colon, and the rest. False: no message's name. */
+static bool
+split_name(const char *name, struct bytes *base, struct bytes *suffix)
+{
+	struct bytes whole = text(name);
+	size_t colon = bytes_find(whole, ':');
+
+	*base = bytes_head(whole, colon);
+	*suffix = bytes_skip(whole, colon);
+	return base->n > 0 && name[0] != '.';
+}
+
+typedef bool (*each_file)(void *arg, struct bytes base, struct bytes suffix, bool in_new);
+
+/* False: errno. each returns false to stop. */
+static bool
+walk(struct maildir *m, bool in_new, each_file each, void *arg)
+{
+	int dir = in_new ? m->new : m->cur;
+	DIR *d = stream(dir);
+	struct dirent *e;
+	bool good;
+
+	if (!d)
+		return false;
+	while ((errno = 0, e = readdir(d)) != NULL) {
+		struct bytes base, suffix;
+
+		if (!split_name(e->d_name, &base, &suffix))
+			continue;
+		if (!is_regular(dir, e))
+			skip_odd(m, in_new ? "new" : "cur", e->d_name);
+		else if (!each(arg, base, suffix, in_new))
+			break;
+	}
+	good = e != NULL || errno == 0;
+	closedir(d);
+	return good;
+}
+
+static bool
+add_file(void *arg, struct bytes base, struct bytes suffix, bool in_new)
+{
+	struct maildir_list *l = arg;
+	struct bytes whole = arena_copy(l->names, bytes_of(base.p, base.n + suffix.n));
+
+	if (l->n == l->cap) {
+		l->cap = l->cap ? l->cap * 2 : 64;
+		l->file = mem_resize(l->file, l->cap * sizeof *l->file);
+	}
+	l->file[l->n++] = (struct maildir_file){ bytes_head(whole, base.n),
+	    bytes_skip(whole, base.n), in_new };
+	return true;
+}
+
+/* new/ first: what moves from there to cur/ meanwhile is then seen twice rather than never. */
+bool
+maildir_list(struct maildir *m, struct maildir_list *out)
+{
+	if (!out->names)
+		out->names = arena_new(NAMES_MAX);
+	return walk(m, true, add_file, out) && walk(m, false, add_file, out);
+}
+
+void
+maildir_list_free(struct maildir_list *l)
+{
+	mem_free(l->file);
+	arena_free(&l->names);
+	*l = (struct maildir_list){ 0 };
+}
+
+struct search { struct maildir_file *file; struct arena *a; bool found; };
+
+static bool
+compare_file(void *arg, struct bytes base, struct bytes suffix, bool in_new)
+{
+	struct search *s = arg;
+
+	if (!bytes_eq(base, s->file->name))
+		return true;
+	s->file->suffix = arena_copy(s->a, suffix);
+	s->file->in_new = in_new;
+	s->found = true;
+	return false;
+}
+
+bool
+maildir_find(struct maildir *m, struct maildir_file *f, struct arena *a)
+{
+	struct search s = { f, a, false };
+
+	if (!walk(m, true, compare_file, &s) || (!s.found && !walk(m, false, compare_file, &s)))
+		return false;
+	if (!s.found)
+		errno = ENOENT;
+	return s.found;
+}
+
+static bool
+whole_name(const struct maildir_file *f, char out[NAME_MAX + 1])
+{
+	if (f->name.n + f->suffix.n > NAME_MAX) {
+		errno = ENAMETOOLONG;
+		return false;
+	}
+	memcpy(out, f->name.p, f->name.n);
+	if (f->suffix.n > 0)
+		memcpy(out + f->name.n, f->suffix.p, f->suffix.n);
+	out[f->name.n + f->suffix.n] = '\0';
+	return true;
+}
+
+int
+maildir_open_file(struct maildir *m, const struct maildir_file *f)
+{
+	char name[NAME_MAX + 1];
+
+	return whole_name(f, name) ? file_open(f->in_new ? m->new : m->cur, name, O_RDONLY, 0) : -1;
+}
+
+bool
+maildir_remove(struct maildir *m, const struct maildir_file *f)
+{
+	char name[NAME_MAX + 1];
+
+	return whole_name(f, name) && unlinkat(f->in_new ? m->new : m->cur, name, 0) == 0;
+}
+
+/* ---- flags: ":2,FLAGS" ---- */
+
+static struct bytes
+flags_of(struct bytes suffix)
+{
+	return bytes_starts(suffix, text(":2,")) ? bytes_skip(suffix, 3) : (struct bytes){ NULL, 0 };
+}
+
+bool
+maildir_has_flag(const struct maildir_file *f, char flag)
+{
+	struct bytes flags = flags_of(f->suffix);
+
+	return bytes_find(flags, (unsigned char)flag) < flags.n;
+}
+
+bool
+maildir_flagged(struct bytes suffix, char flag, char out[256])
+{
+	struct bytes flags = flags_of(suffix);
+	size_t n = 3, i = 0;
+
+	if (flags.n > 250)
+		return false;
+	memcpy(out, ":2,", 3);
+	while (i < flags.n && flags.p[i] < (unsigned char)flag)
+		out[n++] = (char)flags.p[i++];
+	out[n++] = flag;
+	for (i += i < flags.n && flags.p[i] == (unsigned char)flag; i < flags.n; i++)
+		out[n++] = (char)flags.p[i];
+	out[n] = '\0';
+	return true;
+}
+
+bool
+maildir_set_flag(struct maildir *m, struct maildir_file *f, char flag, struct arena *a)
+{
+	char from[NAME_MAX + 1], to[NAME_MAX + 1], suffix[256];
+	struct maildir_file moved = { f->name, { NULL, 0 }, false };
+
+	if (!maildir_flagged(f->suffix, flag, suffix)) {
+		errno = ENAMETOOLONG;
+		return false;
+	}
+	moved.suffix = text(suffix);
+	if (!whole_name(f, from) || !whole_name(&moved, to)
+	    || renameat(f->in_new ? m->new : m->cur, from, m->cur, to) == -1)
+		return false;
+	moved.suffix = arena_copy(a, moved.suffix);
+	*f = moved;
+	return true;
+}
+
+/* ---- the end ---- */
+
+/* A delivery that takes longer than MAILDIR_TMP_AGE_S has been given up by whoever began it. */
+static void
+clean_tmp(struct maildir *m)
+{
+	int64_t now = clock_wall_s();
+	DIR *d = stream(m->tmp);
+	struct dirent *e;
+
+	if (!d)
+		return;
+	while ((e = readdir(d)) != NULL) {
+		struct stat st;
+
+		if (e->d_name[0] == '.' || fstatat(m->tmp, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1
+		    || !S_ISREG(st.st_mode) || st.st_mtim.tv_sec > now - MAILDIR_TMP_AGE_S
+		    || st.st_ctim.tv_sec > now - MAILDIR_TMP_AGE_S)
+			continue;
+		if (unlinkat(m->tmp, e->d_name, 0) == 0)
+			log_info("mailbox %s: removed tmp/\"%s\", given up long ago", m->what,
+			    log_text(text(e->d_name)));
+	}
+	closedir(d);
+}
+
+void
+maildir_close(struct maildir *m)
+{
+	if (m->tmp != -1)
+		clean_tmp(m);
+	fd_close(&m->tmp);
+	fd_close(&m->new);
+	fd_close(&m->cur);
+	fd_close(&m->dir);
+	fd_close(&m->proc);
+	mem_free(m->what);
+	mem_free(m->room);
+	m->what = NULL;
+	m->room = NULL;
+}
