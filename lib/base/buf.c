@@ -54,6 +54,7 @@ reserve(struct buf *b, size_t cap)
 unsigned char *
 buf_room(struct buf *b, size_t n)
 {
+	must(b->n <= b->max);
 	if (b->full || n > b->max - b->n) {
 		b->full = true;
 		return NULL;

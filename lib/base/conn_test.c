@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <openssl/async.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -432,6 +433,40 @@ test_take_fd(void **state)
 	finish();
 }
 
+/* Thousands of sessions idle in one worker: what each of them costs here, beside the kernel. */
+static void
+test_idle_is_small(void **state)
+{
+	enum { MANY = 200 };
+	static struct owner owners[MANY];
+	static int peers[MANY];
+	size_t before, after;
+	int pair[2];
+
+	(void)state;
+	begin(COUNT_ONLY, 65536, 65536);
+	before = mallinfo2().uordblks;
+	for (int i = 0; i < MANY; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+		peers[i] = pair[1];
+		owners[i].manner = ECHO_ALL;
+		conn_init(&owners[i].c, &loop, pair[0], 65536, 65536, on_input, on_end, &owners[i]);
+		assert_int_equal(write(pair[1], "EHLO client.example\r\n", 21), 21);
+	}
+	UNTIL(seen.inputs == MANY);
+	for (int i = 0; i < MANY; i++)
+		conn_trim(&owners[i].c);
+	buf_release(&seen.got);
+	after = mallinfo2().uordblks;
+	assert_true(sizeof(struct conn) <= 1200);
+	assert_true(after <= before || (after - before) / MANY < 512);	/* libevent's own tables */
+	for (int i = 0; i < MANY; i++) {
+		conn_fini(&owners[i].c);
+		close(peers[i]);
+	}
+	finish();
+}
+
 /* ---- TLS */
 
 static SSL *client;
@@ -662,6 +697,69 @@ test_tls_pause(void **state)
 	client_end();
 }
 
+/* Whatever the order of things: small sockets, sizes and pauses by chance, in plaintext and under
+ * TLS: what is echoed is what was sent, all of it. */
+static void
+echo_by_chance(bool tls)
+{
+	static unsigned char all[BIG / 4], back[BIG / 4];
+	size_t sent = 0, got = 0, n = 0, in_max = 1 + (size_t)rand() % 9000;
+	int small = 4096;
+
+	fill(all, sizeof all);
+	begin(tls ? STARTTLS : ECHO_ALL, in_max < 20 ? 20 : in_max, 3 * in_max + 100);
+	setsockopt(peer, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+	setsockopt(owner->c.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+	if (tls) {
+		char line[14];
+
+		peer_send("STARTTLS\r\n", 10);
+		UNTIL(recv(peer, line, sizeof line, 0) == sizeof line);
+		client_begin();
+		handshake();
+		SSL_set_mode(client, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	}
+	UNTIL(got == sizeof all) {
+		size_t done = 0;
+
+		if (rand() % 2 && sent < sizeof all) {
+			if (n == 0)		/* OpenSSL wants the same again, until it takes it */
+				n = 1 + (size_t)rand() % 20000;
+			n = n < sizeof all - sent ? n : sizeof all - sent;
+			if (tls)
+				SSL_write_ex(client, all + sent, n, &done);
+			else
+				done = peer_send(all + sent, n);
+			sent += done;
+			n = done > 0 ? 0 : n;
+		}
+		if (rand() % 2) {
+			ssize_t r = tls ? SSL_read(client, back + got, (int)(sizeof all - got))
+			    : recv(peer, back + got, sizeof all - got, 0);
+
+			got += r > 0 ? (size_t)r : 0;
+		}
+		ERR_clear_error();
+		switch (rand() % 8) {
+		case 0:	conn_pause(&owner->c); break;
+		case 1: conn_trim(&owner->c); break;
+		case 2: conn_flush(&owner->c); break;
+		default: conn_resume(&owner->c); break;
+		}
+	}
+	assert_memory_equal(all, back, sizeof all);
+	client_end();
+}
+
+static void
+test_by_chance(void **state)
+{
+	(void)state;
+	srand(5321);
+	for (int i = 0; i < 40; i++)
+		echo_by_chance(i % 2);
+}
+
 /* The private key's operation, as it looks to OpenSSL: a job that waits for a descriptor. */
 static int key_pipe[2], key_waits, key_done;
 
@@ -763,6 +861,7 @@ main(void)
 		cmocka_unit_test(test_deadline),
 		cmocka_unit_test(test_reset_is_told_by_the_loop),
 		cmocka_unit_test(test_take_fd),
+		cmocka_unit_test(test_idle_is_small),
 		cmocka_unit_test(test_tls_echo),
 		cmocka_unit_test(test_tls_close_flushed),
 		cmocka_unit_test(test_tls_pause),
@@ -772,6 +871,7 @@ main(void)
 		cmocka_unit_test(test_end_in_the_handshake),
 		cmocka_unit_test(test_nothing_after_close_notify),
 		cmocka_unit_test(test_garbage_record),
+		cmocka_unit_test(test_by_chance),
 		cmocka_unit_test(test_slow_key),
 		cmocka_unit_test(test_end_while_the_key_works),
 		cmocka_unit_test(test_deadline_while_the_key_works),

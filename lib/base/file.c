@@ -36,11 +36,23 @@ file_write(int fd, struct bytes s)
 	return true;
 }
 
+/* An offset may come out of a file, and be anything. */
+static bool
+find_end(off_t at, size_t n, off_t *end)
+{
+	if (at >= 0 && n <= INT64_MAX && !__builtin_add_overflow(at, (off_t)n, end))
+		return true;
+	errno = EINVAL;
+	return false;
+}
+
 bool
 file_pwrite(int fd, struct bytes s, off_t at)
 {
-	off_t end = at + (off_t)s.n;
+	off_t end;
 
+	if (!find_end(at, s.n, &end))
+		return false;
 	while (s.n > 0)
 		if (!step(pwrite(fd, s.p, s.n, end - (off_t)s.n), &s))
 			return false;
@@ -51,8 +63,10 @@ bool
 file_pread(int fd, void *p, size_t n, off_t at)
 {
 	struct bytes rest = bytes_of(p, n);
-	off_t end = at + (off_t)n;
+	off_t end;
 
+	if (!find_end(at, n, &end))
+		return false;
 	while (rest.n > 0)
 		if (!step(pread(fd, (void *)(uintptr_t)rest.p, rest.n, end - (off_t)rest.n), &rest))
 			return false;

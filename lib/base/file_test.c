@@ -49,6 +49,10 @@ test_write_and_read(void **state)
 	errno = 0;
 	assert_false(file_pread(fd, got, 5, 4));		/* the file ends before */
 	assert_int_equal(errno, EIO);
+	assert_false(file_pread(fd, got, 5, INT64_MAX - 2));
+	assert_int_equal(errno, EINVAL);
+	assert_false(file_pread(fd, got, 5, -1));
+	assert_false(file_pwrite(fd, text("x"), INT64_MAX));
 	close(fd);
 	check_content("a", OCTETS("Jello\0\0!"));
 	fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
