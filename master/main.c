@@ -76,11 +76,11 @@ options(struct master *m, int argc, char **argv)
 
 /* Faults go to whoever started us; 78 is EX_CONFIG of sysexits.h. */
 static _Noreturn void
-refuse(struct buf *faults)
+refuse(int status, struct buf *faults)
 {
 	(void)file_write(STDERR_FILENO, buf_bytes(faults));
 	fputs("hermod: nothing was started\n", stderr);
-	exit(78);
+	exit(status);
 }
 
 static _Noreturn void
@@ -280,9 +280,10 @@ main(int argc, char **argv)
 	umask(022);
 	buf_init(&faults, 1 << 20);
 	place_init(&m.place);
-	if (!(c = config_load(m.path, &faults)) || !place_lock(&m.place, c, &faults)
-	    || !place_make(&m.place, c, &faults))
-		refuse(&faults);
+	if (!(c = config_load(m.path, &faults)))
+		refuse(78, &faults);
+	if (!place_lock(&m.place, c, &faults) || !place_make(&m.place, c, &faults))
+		refuse(1, &faults);
 	buf_fini(&faults);
 	if (chdir("/") == -1 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
 		log_fatal("cannot leave the folder it was started in");

@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "mail/network.h"
+#include "mail/table.h"
 #include "master/master.h"
 
 #define BACKLOG		1024	/* connections; the kernel takes what net.core.somaxconn allows */
@@ -459,10 +460,10 @@ check_tables(const struct config *c, struct buf *faults)
 	for (const struct service *s = services; s->name; s++)
 		for (const struct setting *t = s->settings; config_runs(c, s) && t->name; t++) {
 			const char *value = settings_value(c->file, t->name);
-			const char *path = strchr(value, ':');
+			char path[1024];
 
-			if (t->check == setting_is_table && path && access(path + 1, F_OK) == -1)
-				buf_fmt(faults, "%s: %s: %s\n", t->name, path + 1, strerror(errno));
+			if (t->check == setting_is_table && table_file(value, path) && access(path, F_OK) == -1)
+				buf_fmt(faults, "%s: %s: %s\n", t->name, path, strerror(errno));
 		}
 }
 
