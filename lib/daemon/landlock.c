@@ -11,6 +11,7 @@
  * What was open before, or comes in a message, needs no rule.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/landlock.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -62,18 +63,42 @@ allow(int ruleset, const struct kept_dir *dir, uint64_t known)
 
 /* Who may execute, or forks for others, keeps the host's files: uid, mode bits and, in the forks,
  * a ruleset of their own hold those. */
+static bool
+keeps_files(unsigned keep)
+{
+	return (keep & (KEEP_EXEC | KEEP_UID)) != 0;
+}
+
+/*
+ * To link or rename from one directory to another is denied by every ruleset that does
+ * not allow it, even one about the network alone, and to the forks of who has it: a
+ * delivery that moves from tmp/ to new/ got EXDEV. So it is named, and allowed below "/".
+ */
 static struct ruleset
 wanted(unsigned keep, int abi)
 {
 	struct ruleset r = { 0 };
 
-	if (!(keep & (KEEP_EXEC | KEEP_UID)))
-		r.fs = rights_known(abi);
+	r.fs = keeps_files(keep) ? rights_known(abi) & FS_REFER : rights_known(abi);
 	if (abi >= 4 && !(keep & KEEP_NET_OUT))
 		r.net = NET_TCP;
 	if (abi >= 6)
 		r.scoped = SCOPE_SIGNAL | (keep & KEEP_NET_OUT ? 0 : SCOPE_ABSTRACT);
 	return r;
+}
+
+static bool
+allow_moves(int ruleset)
+{
+	struct landlock_path_beneath_attr rule = { .allowed_access = FS_REFER };
+	bool good;
+
+	rule.parent_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	good = rule.parent_fd != -1
+	    && syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
+	if (rule.parent_fd != -1)
+		close(rule.parent_fd);
+	return good;
 }
 
 int
@@ -93,7 +118,9 @@ landlock_apply(unsigned keep, const struct kept_dir *dirs, size_t n)
 	fd = (int)syscall(SYS_landlock_create_ruleset, &r, sizeof r, 0);
 	if (fd == -1)
 		log_fatal("cannot make a Landlock ruleset: %s", strerrordesc_np(errno));
-	for (size_t i = 0; i < n && r.fs; i++)
+	if (keeps_files(keep) && r.fs && !allow_moves(fd))
+		log_fatal("cannot add a Landlock rule: %s", strerrordesc_np(errno));
+	for (size_t i = 0; i < n && r.fs && !keeps_files(keep); i++)
 		if (!allow(fd, &dirs[i], r.fs))
 			log_fatal("cannot add a Landlock rule: %s", strerrordesc_np(errno));
 	if (syscall(SYS_landlock_restrict_self, fd, 0) == -1)
