@@ -180,8 +180,7 @@ result(struct mech *m, int r)
 	switch (r) {
 	case SASL_CONTINUE:	return MECH_MORE;
 	case SASL_OK:		return m->noted ? MECH_CREDENTIALS : MECH_BROKEN;
-	case SASL_NOMEM:
-	case SASL_FAIL:		return MECH_BROKEN;
+	case SASL_NOMEM:	return MECH_BROKEN;
 	default:		return MECH_FAILED;	/* SASL_NOMECH too: no plugin could look up an authzid */
 	}
 }

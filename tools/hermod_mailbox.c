@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * tools/hermod_mailbox.c - makes the folders of a new account. root never writes
+ * where a mailbox's owner may: a child becomes the owner first.
+ */
+#include "tools/hermod_mailbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+
+/* RFC 6154 section 2 names their uses. */
+static const struct { const char *folder, *use; } folders[] = {
+	{ "Drafts", "\\Drafts" }, { "Sent", "\\Sent" }, { "Trash", "\\Trash" }, { "Junk", "\\Junk" },
+	{ "Archive", "\\Archive" },
+};
+
+/* The folder below dir, made when it is not there; dir is closed. -1: errno. */
+static int
+step_into(int dir, const char *name, mode_t mode)
+{
+	int next = dir_make(dir, name, mode) ? dir_open(dir, name) : -1;
+
+	fd_close(&dir);
+	return next;
+}
+
+/* A file that is there already stays as it is. */
+static bool
+new_file(int dir, const char *name, struct bytes content)
+{
+	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	bool good;
+
+	if (fd == -1)
+		return errno == EEXIST;
+	good = file_write(fd, content) && fsync(fd) == 0;
+	fd_close(&fd);
+	return good;
+}
+
+static bool
+make_maildir(int dir)
+{
+	return dir_make(dir, "cur", 0700) && dir_make(dir, "new", 0700) && dir_make(dir, "tmp", 0700)
+	    && dir_sync(dir);
+}
+
+static bool
+make_folder(int top, const char *folder)
+{
+	char name[32];
+	int dir;
+	bool good;
+
+	snprintf(name, sizeof name, ".%s", folder);
+	dir = dir_make(top, name, 0700) ? dir_open(top, name) : -1;
+	good = dir != -1 && make_maildir(dir) && new_file(dir, "maildirfolder", (struct bytes){ 0 });
+	fd_close(&dir);
+	return good;
+}
+
+static bool
+make_folders(int top)
+{
+	struct buf subscribed, uses;
+	bool good = make_maildir(top);
+
+	buf_init(&subscribed, 1024);
+	buf_init(&uses, 1024);
+	for (size_t i = 0; good && i < LEN(folders); i++) {
+		good = make_folder(top, folders[i].folder);
+		buf_fmt(&subscribed, "%s\n", folders[i].folder);
+		buf_fmt(&uses, "%s %s\n", folders[i].use, folders[i].folder);
+	}
+	good = good && new_file(top, "subscriptions", buf_bytes(&subscribed))
+	    && new_file(top, "hermod.special-use", buf_bytes(&uses)) && dir_sync(top);
+	buf_fini(&subscribed);
+	buf_fini(&uses);
+	return good;
+}
+
+/* As the owner. The path is mail_directory's and three components below it. */
+static bool
+make_all(const char *mail_directory, struct bytes below, bool maildir)
+{
+	int dir = open(mail_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool good;
+
+	for (unsigned depth = 0; dir != -1 && below.n > 0; depth++) {
+		struct bytes part = bytes_cut(&below, '/');
+		char name[FILE_COMPONENT_MAX + 1];
+
+		if (!maildir && below.n == 0)
+			break;		/* the mbox itself is made by the first delivery */
+		if (!file_component(part, false, name)) {
+			fd_close(&dir);
+			errno = EINVAL;
+			return false;
+		}
+		dir = step_into(dir, name, 0700);
+	}
+	good = dir != -1 && (!maildir || make_folders(dir));
+	fd_close(&dir);
+	return good;
+}
+
+/* mail_directory itself is the owner's; its parent must be there. */
+static bool
+make_top(const char *path, uint32_t uid, uint32_t gid)
+{
+	if (mkdir(path, 0755) == -1)
+		return errno == EEXIST;
+	return geteuid() != 0 || chown(path, uid, gid) == 0;
+}
+
+static bool
+drop(uint32_t uid, uint32_t gid)
+{
+	if (geteuid() != 0)
+		return true;
+	return setgroups(0, NULL) == 0 && setresgid(gid, gid, gid) == 0 && setresuid(uid, uid, uid) == 0
+	    && geteuid() == uid && getegid() == gid && uid != 0;
+}
+
+bool
+mailbox_create(const struct account_settings *s, struct bytes mailbox, uint32_t uid, uint32_t gid,
+    char *why, size_t cap)
+{
+	struct bytes path = mailbox, format = bytes_cut(&path, ':');
+	size_t top = strlen(s->mail_directory);
+	int status = 0;
+	pid_t pid;
+
+	must(bytes_starts(path, text(s->mail_directory)) && path.n > top + 1);
+	if (!make_top(s->mail_directory, uid, gid)) {
+		snprintf(why, cap, "%s: %s", s->mail_directory, strerror(errno));
+		return false;
+	}
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		umask(077);
+		_exit(drop(uid, gid) && make_all(s->mail_directory, bytes_skip(path, top + 1),
+		    bytes_eq(format, text("maildir"))) ? 0 : errno > 0 && errno < 126 ? errno : 126);
+	}
+	if (pid == -1 || waitpid(pid, &status, 0) != pid) {
+		snprintf(why, cap, "cannot fork: %s", strerror(errno));
+		return false;
+	}
+	if (status != 0)
+		snprintf(why, cap, "%.*s cannot be made by its owner, uid %u: %s", BYTES_FMT(path), uid,
+		    WIFEXITED(status) ? strerror(WEXITSTATUS(status)) : "the process was killed");
+	return status == 0;
+}
