@@ -52,7 +52,7 @@ struct channel {
 	struct call	*calls[BUCKETS];	/* owned */
 	size_t		 waiting;	/* calls in them */
 	struct queued	*queue, **queue_end;	/* owned */
-	size_t		 queued;
+	size_t		 queued, queued_octets;
 	unsigned	 busy;		/* callbacks of ours on the stack: freed when they have returned */
 	bool		 greeted;	/* the peer's hello came */
 	bool		 broken;	/* the peer is gone, which will be said from the loop */
@@ -253,6 +253,7 @@ unqueue(struct channel *c)
 	if (!c->queue)
 		c->queue_end = &c->queue;
 	c->queued--;
+	c->queued_octets -= q->out.frame.n;
 	for (unsigned i = 0; i < q->out.nfds; i++)
 		close(q->out.fds[i]);
 	ipc_out_fini(&q->out);
@@ -310,8 +311,9 @@ enqueue(struct channel *c, const struct ipc_out *out)
 {
 	struct queued *q;
 
-	if (c->queued >= CHANNEL_QUEUE) {
-		log_warn("channel: the other process does not read; %d frames wait, it is given up", CHANNEL_QUEUE);
+	if (c->queued >= CHANNEL_QUEUE || c->queued_octets + out->frame.n > CHANNEL_OCTETS) {
+		log_warn("channel: %s does not read; %zu frames wait, it is given up",
+		    c->peer[0] ? c->peer : "the other process", c->queued);
 		return false;
 	}
 	q = mem_alloc(sizeof *q);
@@ -320,6 +322,7 @@ enqueue(struct channel *c, const struct ipc_out *out)
 	*c->queue_end = q;
 	c->queue_end = &q->next;
 	c->queued++;
+	c->queued_octets += q->out.frame.n;
 	for (; q->out.nfds < out->nfds; q->out.nfds++) {
 		int fd = fcntl(out->fds[q->out.nfds], F_DUPFD_CLOEXEC, 0);
 
@@ -554,6 +557,12 @@ void
 channel_is_asked(struct channel *c)
 {
 	c->tag = TAG_ASKED;
+}
+
+bool
+channel_greeted(const struct channel *c)
+{
+	return c->greeted;
 }
 
 void

@@ -4,8 +4,8 @@
  * event loop. A channel is one SOCK_SEQPACKET pair, given by master, between one
  * worker of one service and one of another; either side may ask. A peer that
  * sends what is not a frame loses that channel. Sends never block: what the socket
- * does not take waits here, up to CHANNEL_QUEUE frames; a peer that lets more pile
- * up is treated as gone.
+ * does not take waits here, up to CHANNEL_QUEUE frames and CHANNEL_OCTETS; a peer
+ * that lets more pile up is treated as gone.
  */
 #ifndef DAEMON_CHANNEL_H
 #define DAEMON_CHANNEL_H
@@ -14,6 +14,7 @@
 #include "mail/ipc.h"
 
 #define CHANNEL_QUEUE	1024
+#define CHANNEL_OCTETS	(8u << 20)	/* of them together */
 
 struct channel;		/* one pair; freed by itself when the peer is gone */
 struct peers;		/* all channels to the workers of one service */
@@ -34,6 +35,8 @@ void		 channel_is_asked(struct channel *c);
 void		 channel_close(struct channel **c);	/* answers its open calls with NULL; calls no channel_gone */
 /* The service at the other end, as master named it; "" for a channel that master did not give. */
 const char	*channel_peer(const struct channel *c);
+/* The peer has said hello: there was one. */
+bool		 channel_greeted(const struct channel *c);
 void		 channel_set_peer(struct channel *c, struct bytes service);
 void		 channel_set_data(struct channel *c, void *data);	/* the owner's */
 void		*channel_data(const struct channel *c);

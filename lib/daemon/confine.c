@@ -114,7 +114,8 @@ daemon_confine(struct daemon *d, unsigned keep)
 	bool empty;
 	int abi;
 
-	daemon_proc_fd(d);			/* while /proc is there */
+	if (keep & KEEP_FILES)
+		daemon_proc_fd(d);		/* while /proc is there */
 	clock_open();
 	daemon_attempts(d);
 	filter_prepare(keep);

@@ -21,6 +21,7 @@
 #define PAUSE_MS	100	/* without accepting, when there is no descriptor left */
 #define FLUSH_MS	5000	/* how often a log record that found no room is sent again */
 #define FLUSH_SOON_MS	100
+#define MISSING_MS	30000	/* without any worker of a service: longer than master takes to start one */
 
 static struct hidden *
 hidden(struct daemon *d)
@@ -86,13 +87,50 @@ caller_frame(void *arg, struct channel *c, struct ipc_in *in)
 	return d->on_frame && d->on_frame(d->owner, c, in);
 }
 
+/*
+ * A service that was there is not, and master has not started it again in all that time:
+ * it lives, but the channels to it were lost (it was stopped, and too much piled up). Only
+ * a process that is started gets new ones. A drain has its own end.
+ */
+static void
+still_missing(void *arg)
+{
+	struct daemon *d = arg;
+	struct hidden *h = hidden(d);
+	uint64_t now = clock_mono_ms();
+
+	for (size_t i = 0; i < d->npeers; i++) {
+		if (peers_count(d->peers[i]) > 0)
+			h->missing_ms[i] = 0;
+		if (h->missing_ms[i] == 0 || d->draining)
+			continue;
+		if (now - h->missing_ms[i] >= MISSING_MS)
+			log_fatal("no channel to %s for %d s: started again for new ones", h->asked[i],
+			    MISSING_MS / 1000);
+		timer_set(&h->missing, MISSING_MS - (now - h->missing_ms[i]));
+	}
+}
+
+static void
+tell_gone(struct daemon *d, struct channel *c)
+{
+	if (d->on_gone)
+		d->on_gone(d->owner, c);
+}
+
 static void
 asked_gone(void *arg, struct channel *c)
 {
 	struct daemon *d = arg;
+	struct hidden *h = hidden(d);
 
-	if (d->on_gone)
-		d->on_gone(d->owner, c);
+	for (size_t i = 0; i < d->npeers && channel_greeted(c); i++) {
+		if (strcmp(h->asked[i], channel_peer(c)) == 0 && peers_count(d->peers[i]) == 0) {
+			h->missing_ms[i] = clock_mono_ms();
+			timer_set(&h->missing, MISSING_MS);
+		}
+	}
+	tell_gone(d, c);
 }
 
 static void
@@ -101,7 +139,7 @@ caller_gone(void *arg, struct channel *c)
 	struct daemon *d = arg;
 
 	hidden(d)->callers--;
-	asked_gone(arg, c);
+	tell_gone(d, c);
 	daemon_settled(d);
 }
 
@@ -304,6 +342,7 @@ daemon_start(struct daemon *d, const char *name)
 		    DAEMON_CONTROL_FD);
 	fd_cloexec(DAEMON_CONTROL_FD, true);
 	loop_init(&d->loop);
+	timer_init(&h->missing, &d->loop, still_missing, d);
 	d->master = channel_new(&d->loop, DAEMON_CONTROL_FD, control_frame, control_gone, d);
 	channel_is_asked(d->master);
 	timer_init(&limit, &d->loop, start_too_slow, NULL);
@@ -568,6 +607,7 @@ daemon_stop(struct daemon *d)
 	timer_clear(&h->pause);
 	timer_clear(&h->flush);
 	timer_clear(&h->late_drain);
+	timer_clear(&h->missing);
 	for (size_t i = 0; i < d->npeers; i++)
 		peers_free(&d->peers[i]);
 	channel_close(&d->master);

@@ -25,6 +25,8 @@ struct hidden {
 	struct kept_setting *settings;	/* what master sent */
 	struct kept_caller *kept, **kept_end; /* callers that came before daemon_serve, in order */
 	char		 asked[DAEMON_PEERS][33];	/* names of daemon->peers */
+	uint64_t	 missing_ms[DAEMON_PEERS];	/* since when none of them is there; 0: not so */
+	struct timer	 missing;
 	unsigned	 callers;	/* channels of those who ask us */
 	bool		 gone_to_work;	/* `go` came */
 	bool		 serving;	/* in daemon_serve */
