@@ -36,7 +36,7 @@ class Trial:
 
     def bootstrap(self, verb, check=True, **env):
         full = {k: v for k, v in os.environ.items() if not k.startswith(("HERMOD_", "MAKE", "MFLAGS"))}
-        full.update(HERMOD_RUN=self.dir, HERMOD_PORT_BASE=str(self.base), **env)
+        full.update({"HERMOD_RUN": self.dir, "HERMOD_PORT_BASE": str(self.base), **env})
         out = tempfile.TemporaryFile("w+")
         # Not a pipe: daemons that kept our stdio would go unnoticed no longer than this.
         p = subprocess.run([os.path.join(SOURCE, "bootstrap"), verb], env=full, stdin=subprocess.DEVNULL,
@@ -212,7 +212,7 @@ def test_stop(trial):
     trial.bootstrap("run")			# and it comes back, mail and all
 
 
-def test_refuses_what_it_cannot_use(trial, tmp_path):
+def test_refuses_what_it_cannot_use(trial):
     status, text = trial.bootstrap("run", check=False, HERMOD_PORT_BASE="many")
     assert status != 0 and "HERMOD_PORT_BASE" in text
     status, text = trial.bootstrap("jump", check=False)
