@@ -323,11 +323,12 @@ give_uids(struct mailbox *m, struct item *item, size_t known, size_t *n)
 	return good;
 }
 
-/* Those with a UID first. Returns how many. */
+/* Those with a UID first, the others as they were, behind. Returns how many have one. */
 static size_t
 find_uids(struct mailbox *m, struct item *item, size_t n)
 {
-	size_t known = 0;
+	struct item *fresh = mem_array(n ? n : 1, sizeof *fresh);
+	size_t known = 0, others = 0;
 
 	ledger_marks(m->ledger);
 	for (size_t i = 0; i < n; i++) {
@@ -335,13 +336,13 @@ find_uids(struct mailbox *m, struct item *item, size_t n)
 
 		item[i].mail.uid = ledger_find(m->ledger, item[i].mail.name, &seen);
 		item[i].mail.seen |= seen;
-		if (item[i].mail.uid != 0) {
-			struct item swap = item[known];
-
+		if (item[i].mail.uid != 0)
 			item[known++] = item[i];
-			item[i] = swap;
-		}
+		else
+			fresh[others++] = item[i];
 	}
+	memcpy(item + known, fresh, others * sizeof *fresh);
+	mem_free(fresh);
 	return known;
 }
 
@@ -440,7 +441,7 @@ look_maildir(struct mailbox *m, uint32_t old_validity)
 	return true;
 }
 
-/* Hash, length, and the how-manieth of those that are equal. */
+/* Hash, and the how-manieth of those that are equal. */
 static struct bytes
 part_name(struct arena *a, const struct mbox *b, size_t i)
 {
@@ -448,9 +449,8 @@ part_name(struct arena *a, const struct mbox *b, size_t i)
 	size_t nth = 0;
 
 	for (size_t j = i; j-- > 0; )
-		nth += b->part[j].hash == p->hash && b->part[j].octets == p->octets;
-	return arena_fmt(a, "%016llx-%llx-%zx", (unsigned long long)p->hash,
-	    (unsigned long long)p->octets, nth);
+		nth += b->part[j].hash == p->hash;
+	return arena_fmt(a, "%016llx-%zx", (unsigned long long)p->hash, nth);
 }
 
 static bool

@@ -52,14 +52,20 @@ has_journal(dev_t dev)
 	return strstr(options, "\ndata=ordered") || strstr(options, "\ndata=journal");
 }
 
-static bool
-keeps_order(int dir)
+/* Chooses the way to deliver: see maildir.h. */
+static void
+know_file_system(struct maildir *m)
 {
 	struct statfs fs;
 	struct stat st;
 
-	return fstatfs(dir, &fs) == 0 && fs.f_type == EXT4_SUPER_MAGIC
-	    && fstat(dir, &st) == 0 && has_journal(st.st_dev);
+	m->unnamed = m->proc != -1;
+	if (fstatfs(m->new, &fs) == -1 || fs.f_type != EXT4_SUPER_MAGIC)
+		return;
+	m->ordered = fstat(m->new, &st) == 0 && has_journal(st.st_dev);
+	/* Without a journal the link count of a file that gets its first name late is not
+	 * on disk with the name. */
+	m->unnamed = m->unnamed && m->ordered;
 }
 
 /* Not a '/' or ':' among them. */
@@ -107,8 +113,7 @@ maildir_open(struct maildir *m, int dir, const char *what)
 		return false;
 	}
 	m->proc = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	m->unnamed = m->proc != -1;
-	m->ordered = keeps_order(m->new);
+	know_file_system(m);
 	name_host(m->host);
 	return true;
 }
@@ -298,7 +303,8 @@ drop_copy(struct maildir *m, struct copy *c)
 static void
 begin(struct maildir *m, struct copy *c, const struct delivery *d, bool more)
 {
-	*c = (struct copy){ .fd = open_copy(m, c->tmp) };
+	*c = (struct copy){ .fd = -1 };
+	c->fd = open_copy(m, c->tmp);
 	if (c->fd == -1 || !copy_message(m, c, d))
 		c->fault = errno;
 	else if (more)			/* starts the disk on it while the next is copied */

@@ -16,7 +16,8 @@
  * with the disk before the name is made; the size and extents are in the same
  * transaction as the name or an earlier one (they are logged before the write-back
  * that we wait for is said to be over); and the commit has the disk flush its cache first.
- * So a name that survives a power cut is the name of a whole message.
+ * So a name that survives a power cut is the name of a whole message. ext4 without a journal
+ * gets the first order, and names in tmp/.
  *
  * Everything is done relative to held directories; nothing follows a symbolic link, waits for a
  * FIFO, or believes a file name.

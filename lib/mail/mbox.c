@@ -801,12 +801,13 @@ holds_part(struct mbox *m, const unsigned char key[16], const struct mbox_part *
 	if (fstat(m->fd, &st) == -1)
 		return false;
 	errno = ESTALE;
-	if ((uint64_t)st.st_size < p->end)
+	if ((uint64_t)st.st_size < p->next)
 		return false;
-	if (!split_range(m->fd, p->at, p->end, key, note_part, &now))
+	if (!split_range(m->fd, p->at, p->next, key, note_part, &now))
 		return false;
 	errno = ESTALE;
-	return now.hash == p->hash && now.octets == p->octets;
+	return now.hash == p->hash && now.octets == p->octets
+	    && now.end - now.start == p->end - p->start;
 }
 
 static bool
@@ -857,7 +858,7 @@ write_redo(struct mbox *m, const size_t *which, size_t n, struct redo *r)
 		return -1;
 	good = true;
 	for (size_t i = 0; good && i < n; i++) {
-		uint64_t from = which[i] + 1 < m->n ? m->part[which[i] + 1].at : m->size;
+		uint64_t from = m->part[which[i]].next;
 		uint64_t to = i + 1 < n ? m->part[which[i + 1]].at : m->size;
 
 		good = copy_range(m->fd, from, side, REDO_HEADER + r->octets, to - from, &r->sum);

@@ -28,6 +28,7 @@
 struct mbox_part {
 	uint64_t	at;		/* of its From_ line */
 	uint64_t	start, end;	/* of the message; the empty line after it is not in it */
+	uint64_t	next;		/* where the next From_ line or the end of the file is */
 	uint64_t	octets;		/* as sent: unquoted, CRLF */
 	uint64_t	hash;
 };

@@ -48,10 +48,11 @@ hash_octets(struct mbox_splitter *s, struct bytes b)
 }
 
 static void
-finish(struct mbox_splitter *s, mbox_each each, void *arg)
+finish(struct mbox_splitter *s, uint64_t next, mbox_each each, void *arg)
 {
 	if (!s->in_message)
 		return;
+	s->part.next = next;
 	hash_block(s);
 	s->part.hash = s->chain;
 	each(arg, &s->part);
@@ -112,7 +113,7 @@ judge(struct mbox_splitter *s, mbox_each each, void *arg)
 	s->judged = true;
 	s->hashed = true;
 	if (s->blank_before && bytes_starts(line, text("From "))) {
-		finish(s, each, arg);
+		finish(s, s->line_at, each, arg);
 		begin(s);
 		hash_octets(s, line);
 		return;
@@ -226,7 +227,7 @@ mbox_split_end(struct mbox_splitter *s, mbox_each each, void *arg)
 			s->part.start = s->at;
 		s->part.end = s->at;
 	}
-	finish(s, each, arg);
+	finish(s, s->at, each, arg);
 }
 
 /* ---- quoting ---- */
