@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "local/deliver.h"
 
-#include <errno.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -217,9 +217,9 @@ greet(int channel, unsigned char *frame)
 	return good;
 }
 
-/* The next job into slot n, waiting for it or not. */
+/* The next job, if there is one, into slot n. */
 static enum ipc_io
-receive(struct worker *w, bool wait)
+receive(struct worker *w)
 {
 	struct job *j = &w->job[w->n];
 	enum ipc_io io;
@@ -229,8 +229,7 @@ receive(struct worker *w, bool wait)
 		buf_init(&j->head, HEAD_MAX);
 		buf_init(&j->reply, 1024);
 	}
-	io = wait ? ipc_recv_wait(w->channel, j->frame, &j->in, IDLE_MS)
-	    : ipc_recv(w->channel, j->frame, &j->in);
+	io = ipc_recv(w->channel, j->frame, &j->in);
 	if (io != IPC_DONE)
 		return io;
 	if (j->in.type != IPC_deliver || !ipc_get_deliver(&j->in, &j->message)) {
@@ -251,10 +250,13 @@ next_jobs(struct worker *w)
 
 	w->n = 0;
 	do {
-		io = receive(w, true);
+		struct pollfd p = { .fd = w->channel, .events = POLLIN };
+
+		poll(&p, 1, IDLE_MS);
+		io = receive(w);
 	} while (io == IPC_AGAIN);
 	while (io == IPC_DONE && w->n < DELIVER_BATCH)
-		io = receive(w, false);
+		io = receive(w);
 	return w->n > 0;
 }
 
