@@ -283,6 +283,10 @@ run(struct login_session *s)
 		struct bytes rest = buf_bytes(in);
 		size_t before = rest.n;
 
+		if (conn_choked(&s->conn))
+			conn_flush(&s->conn);
+		if (conn_choked(&s->conn))
+			break;			/* conn calls again when the client has read */
 		on = v->protocol->input(s, &rest);
 		if (before != rest.n) {
 			explicit_bzero(in->p, before - rest.n);

@@ -461,8 +461,13 @@ run(struct session *s)
 		buf_drop(in, in->n - rest.n);
 		if (s->smtp.abandon)
 			drop_file(s);
-		if (!serve(s, wants))
+		if (serve(s, wants))
+			continue;
+		if (s->ending || !conn_choked(&s->conn))
 			break;
+		conn_flush(&s->conn);		/* it stopped for the replies' sake */
+		if (conn_choked(&s->conn))
+			break;			/* conn calls again when the client has read */
 	}
 	if (s->ending)
 		return;

@@ -778,6 +778,8 @@ smtp_server_input(struct smtp_server *s, struct bytes *in)
 		default: {
 			size_t before = in->n;
 
+			if (s->out->n > s->out->max / 2)
+				return SMTP_WANTS_INPUT;	/* the client is to read first */
 			take_command(s, in);
 			if (in->n == before && s->mode == COMMANDS && !s->closing)
 				return SMTP_WANTS_INPUT;

@@ -79,7 +79,7 @@ void	smtp_server_greet(struct smtp_server *s);
 /* This reply, then SMTP_WANTS_CLOSE: shutdown, timeouts, limits. why is for the journal. */
 void	smtp_server_end(struct smtp_server *s, const char *why, unsigned code, const char *words);
 
-/* Takes what it can off *in. */
+/* Takes what it can off *in. Stops before a command when `out` is above half of its max. */
 enum smtp_wants	smtp_server_input(struct smtp_server *s, struct bytes *in);
 
 /* The answers; then go on with smtp_server_input, with what is there even if it is nothing. */
