@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -101,7 +102,7 @@ sessions(void *owner)
 static void
 be_worker(struct become *b, struct owner o, const char *name, int fd)
 {
-	int keep[2] = { fd, log_fd() };
+	int keep[3] = { fd, log_fd(), fault_fd() };
 
 	tickets_wipe(&b->tickets);
 	owner_close_others(keep, LEN(keep));
