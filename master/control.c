@@ -81,7 +81,9 @@ client_silent(void *arg)
 static const char *
 state_of(const struct process *p)
 {
-	return p->pid == 0 ? "dead" : p->generation->draining ? "draining" : p->ready ? "ready" : "starting";
+	bool draining = p == p->house->journal ? p->house->stopping : p->generation->draining;
+
+	return p->pid == 0 ? "dead" : draining ? "draining" : p->ready ? "ready" : "starting";
 }
 
 static void
@@ -111,6 +113,7 @@ add_master(struct buf *line, const struct house *h)
 	json_number(line, "generation", h->newest->number);
 	json_number(line, "pid", (uint64_t)getpid());
 	json_text(line, "state", text(h->stopping ? "stopping" : h->settled ? "starting" : "ready"));
+	json_number(line, "uptime_ms", clock_mono_ms() - h->began_ms);
 	json_text(line, "what", text("starts the others"));
 	buf_char(line, '}');
 }
@@ -125,7 +128,7 @@ answer_status(struct client *cl)
 	add_master(&line, h);
 	answer(cl, 0, true, buf_bytes(&line));
 	for (const struct process *p = house_next(h, NULL); p; p = house_next(h, p)) {
-		if (p->pid == 0 && p->generation->draining)
+		if (p->pid == 0 && p->generation->draining && p != h->journal)
 			continue;
 		buf_clear(&line);
 		add_process(&line, p);

@@ -698,8 +698,9 @@ end_journal(struct house *h)
 	j->generation->draining = true;
 	for (struct process *p = house_next(h, NULL); p; p = house_next(h, p))
 		process_close_log(p);
-	log_open(-1);
+	log_open(-1);			/* from here on stderr, which is the log file */
 	fd_close(&h->log_in);
+	fd_close(&h->log_out);
 	send_drain(j);
 	kill_later(j, END_MS);
 }
@@ -764,7 +765,7 @@ house_init(struct house *h, struct loop *l, struct place *p, const char *path)
 {
 	int fds[2];
 
-	*h = (struct house){ .loop = l, .place = p, .path = path };
+	*h = (struct house){ .loop = l, .place = p, .path = path, .began_ms = clock_mono_ms() };
 	if (!ipc_pair(fds))
 		log_fatal("cannot make a channel to the journal");
 	h->log_in = fds[0];

@@ -149,6 +149,7 @@ struct house {
 	int		 log_in, log_out;	/* master's own records */
 	unsigned	 generations;
 	uint32_t	 serials;
+	uint64_t	 began_ms;
 	bool		 stopping;
 	struct timer	 deadline;	/* of a start, a reload or a stop */
 	struct timer	 kill;		/* of a stop: SIGKILL */

@@ -37,6 +37,6 @@ const struct setting master_settings[] = {
 	SET_NUMBER("pop3_login_workers", S, pop3_login_workers, "1", 1, 32),
 	SET_NUMBER("open_files",	S, open_files, "65536", 256, 1048576),
 	SET_TIME("start_timeout",	S, start_timeout_ms, "30s", 1000, 600000),
-	SET_TIME("stop_timeout",	S, stop_timeout_ms, "10s", 100, 600000),
+	SET_TIME("stop_timeout",	S, stop_timeout_ms, "5s", 100, 600000),
 	SET_END
 };

@@ -24,18 +24,19 @@ static const struct {
 	const char	*verb;
 	int		(*run)(int, char **);
 	const char	*usage, *what;
+	bool		 anyway;	/* works with a broken configuration too: the suite runs by an older one */
 } verbs[] = {
-	{ "start",	hermod_start,	"start [-F]",			"start the suite; -F: stay in the foreground" },
-	{ "stop",	hermod_stop,	"stop",				"let what is open end, for stop_timeout at most; then stop" },
-	{ "reload",	hermod_reload,	"reload",			"read the configuration again; no session is closed" },
-	{ "reopen",	hermod_reopen,	"reopen",			"open the log file anew, after a rotation" },
-	{ "status",	hermod_status,	"status",			"each process, and what the kernel says of it" },
-	{ "check",	hermod_check,	"check",			"find every fault in the configuration" },
-	{ "config",	hermod_config,	"config [--defaults | --changed] [NAME...]", "show settings" },
-	{ "queue",	hermod_queue,	"queue list | queue show ID [--content]", "show what waits" },
-	{ "account",	hermod_account,	"account add|remove|password|list|enable|disable ...", "virtual accounts" },
-	{ "version",	do_version,	"version",			"show the version" },
-	{ "help",	do_help,	"help",				"this text" },
+	{ "start",	hermod_start,	"start [-F]",			"start the suite; -F: stay in the foreground", false },
+	{ "stop",	hermod_stop,	"stop",				"let what is open end, for stop_timeout at most; then stop", true },
+	{ "reload",	hermod_reload,	"reload",			"read the configuration again; no session is closed", true },
+	{ "reopen",	hermod_reopen,	"reopen",			"open the log file anew, after a rotation", true },
+	{ "status",	hermod_status,	"status",			"each process, and what the kernel says of it", true },
+	{ "check",	hermod_check,	"check",			"find every fault in the configuration", false },
+	{ "config",	hermod_config,	"config [--defaults | --changed] [NAME...]", "show settings", false },
+	{ "queue",	hermod_queue,	"queue list | queue show ID [--content]", "show what waits", false },
+	{ "account",	hermod_account,	"account add|remove|password|list|enable|disable ...", "virtual accounts", false },
+	{ "version",	do_version,	"version",			"show the version", false },
+	{ "help",	do_help,	"help",				"this text", false },
 };
 
 /* ---- what all verbs share -------------------------------------------------------------------- */
@@ -72,8 +73,8 @@ hermod_settings(void)
 	if (file)
 		return file;
 	buf_init(&faults, 1 << 20);
-	file = settings_load(hermod_options.conf, all_settings, &faults);
-	if (!file) {
+	file = settings_load_anyway(hermod_options.conf, all_settings, &faults);
+	if (faults.n > 0 && !hermod_options.anyway) {
 		(void)file_write(STDERR_FILENO, buf_bytes(&faults));
 		exit(EXIT_SETTINGS);
 	}
@@ -166,7 +167,9 @@ main(int argc, char **argv)
 		return EXIT_USE;
 	}
 	for (size_t i = 0; i < LEN(verbs); i++)
-		if (strcmp(argv[at], verbs[i].verb) == 0)
+		if (strcmp(argv[at], verbs[i].verb) == 0) {
+			hermod_options.anyway = verbs[i].anyway;
 			return verbs[i].run(argc - at, argv + at);
+		}
 	hermod_die(EXIT_USE, "%s: no such command; `hermod help` lists all", argv[at]);
 }

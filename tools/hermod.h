@@ -18,6 +18,7 @@ enum { EXIT_WORKED = 0, EXIT_FAILED = 1, EXIT_STOPPED = 3, EXIT_USE = 64, EXIT_U
 struct hermod_options {
 	const char	*conf;		/* absolute path */
 	bool		 json;		/* one object a line */
+	bool		 anyway;	/* a broken configuration is no reason to stop: defaults stand in for what is wrong */
 	bool		 colour;	/* standard output is a terminal, and NO_COLOR is not set */
 };
 extern struct hermod_options hermod_options;

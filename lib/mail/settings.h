@@ -70,7 +70,10 @@ struct settings_file;		/* every setting of all tables, with value, file and line
 /* NULL when there is any fault; each is one line in faults: file:line: name: what was
  * wrong; what would be right. All faults are found, not the first alone. */
 struct settings_file	*settings_load(const char *path, const struct setting *const *tables, struct buf *faults);
-/* The same for octets that are read already; path is for the faults. Pure. */
+/* The same, but where there are faults the defaults stand in for what is wrong: for a command that must work
+ * with a broken file (`hermod stop`), and says the faults. Never NULL. */
+struct settings_file	*settings_load_anyway(const char *path, const struct setting *const *tables, struct buf *faults);
+/* As settings_load, for octets that are read already; path is for the faults. Pure. */
 struct settings_file	*settings_parse(const char *path, struct bytes content,
 			    const struct setting *const *tables, struct buf *faults);
 void			 settings_file_free(struct settings_file **f);

@@ -169,14 +169,24 @@ all_take(struct settings_file *f, const char *name, const char *value, char *why
 	return true;
 }
 
-/* Each item by itself, so that the fault names it. */
-static void
+/* Each item of a list by itself, so that the fault names it; an LF would make two of it. */
+static bool
 check_value(struct settings_file *f, const struct entry *e, const char *value)
 {
 	char why[512], dst[84];
+	struct buf item;
+	bool ok;
 
-	if (!all_take(f, e->s->name, value, why, sizeof why))
+	buf_init(&item, strlen(value) + 2);
+	buf_text(&item, value);
+	if (e->s->type == SETTING_LIST)
+		buf_char(&item, strchr(value, '\n') ? '\t' : '\n');	/* no control is ever taken */
+	buf_char(&item, '\0');
+	ok = all_take(f, e->s->name, (const char *)item.p, why, sizeof why);
+	if (!ok)
 		fault(f, f->line, "%s: \"%s\": %s", e->s->name, shown(text(value), dst), why);
+	buf_fini(&item);
+	return ok;
 }
 
 static void
@@ -192,6 +202,8 @@ set_standard(struct entry *e)
 static void
 take_value(struct settings_file *f, struct entry *e, cfg_opt_t *opt, bool append)
 {
+	bool ok = true;
+
 	if (e->line > 0 && !append) {
 		fault(f, f->line, "%s: is set twice, first in line %u; right would be once",
 		    e->s->name, e->line);
@@ -203,7 +215,7 @@ take_value(struct settings_file *f, struct entry *e, cfg_opt_t *opt, bool append
 	for (unsigned i = 0; i < cfg_opt_size(opt); i++) {
 		const char *value = cfg_opt_getnstr(opt, i);
 
-		check_value(f, e, value);
+		ok = check_value(f, e, value) && ok;
 		buf_text(&e->value, value);
 		if (e->s->type == SETTING_LIST)
 			buf_char(&e->value, '\n');
@@ -211,6 +223,8 @@ take_value(struct settings_file *f, struct entry *e, cfg_opt_t *opt, bool append
 	buf_char(&e->value, '\0');
 	if (e->value.full)
 		fault(f, f->line, "%s: too long; right would be %u octets at most", e->s->name, VALUE_MAX);
+	if (e->value.full || !ok)
+		set_standard(e);
 	else
 		e->value.n--;
 }
@@ -421,9 +435,8 @@ add_tables(struct settings_file *f)
 		}
 }
 
-struct settings_file *
-settings_parse(const char *path, struct bytes content, const struct setting *const *tables,
-    struct buf *faults)
+static struct settings_file *
+parse(const char *path, struct bytes content, const struct setting *const *tables, struct buf *faults)
 {
 	struct settings_file *f = mem_alloc(sizeof *f);
 	const char *slash = strrchr(path, '/');
@@ -439,6 +452,14 @@ settings_parse(const char *path, struct bytes content, const struct setting *con
 	else
 		read_all(f, content);
 	f->faults = NULL;
+	return f;
+}
+
+struct settings_file *
+settings_parse(const char *path, struct bytes content, const struct setting *const *tables, struct buf *faults)
+{
+	struct settings_file *f = parse(path, content, tables, faults);
+
 	if (f->count > 0)
 		settings_file_free(&f);
 	return f;
@@ -471,19 +492,30 @@ slurp(const char *path, struct buf *content, char *why, size_t cap)
 	return ok;
 }
 
+/* What cannot be read at all leaves the defaults. */
 struct settings_file *
-settings_load(const char *path, const struct setting *const *tables, struct buf *faults)
+settings_load_anyway(const char *path, const struct setting *const *tables, struct buf *faults)
 {
-	struct settings_file *f = NULL;
+	struct settings_file *f;
 	struct buf content;
 	char why[256];
 
 	buf_init(&content, FILE_MAX + 1);
-	if (slurp(path, &content, why, sizeof why))
-		f = settings_parse(path, buf_bytes(&content), tables, faults);
-	else
+	if (!slurp(path, &content, why, sizeof why))
 		buf_fmt(faults, "%s: %s\n", path, why);
+	f = parse(path, buf_bytes(&content), tables, faults);
 	buf_fini(&content);
+	return f;
+}
+
+struct settings_file *
+settings_load(const char *path, const struct setting *const *tables, struct buf *faults)
+{
+	size_t before = faults->n;
+	struct settings_file *f = settings_load_anyway(path, tables, faults);
+
+	if (faults->n > before || faults->full)
+		settings_file_free(&f);
 	return f;
 }
 

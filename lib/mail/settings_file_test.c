@@ -86,6 +86,8 @@ static const struct { const char *content; unsigned faults; const char *says[3];
 	{ "trusted_networks = 10.0.0.0/8, 192.168.0.0/16", 1, { ":1: trusted_networks: ", "{a, b}" } },
 	{ "trusted_networks = {10.0.0.0/8, 10.0.0.1/8, nonsense}", 2,
 	    { ":1: trusted_networks: \"10.0.0.1/8\": ", "10.0.0.0/8", "\"nonsense\"" } },
+	{ "trusted_networks = {\"\"}", 1, { ":1: trusted_networks: \"\": not an address" } },
+	{ "trusted_networks = {\"10.0.0.0/8\\n11.0.0.0/8\"}", 1, { "10.0.0.0/8?11.0.0.0/8" } },
 	{ "hostname = {a.example}", 1, { ":1: hostname: ", "name = value" } },
 	{ "hostname += a.example", 1, { ":1: hostname: " } },
 	{ "message_size_limit = 1", 1, { "1K or more" } },		/* the second table is stricter */
