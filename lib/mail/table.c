@@ -224,7 +224,7 @@ look(struct table *t, uint64_t now)
 	if (fstatat(t->dir, t->file, &st, 0) == -1) {
 		if (t->open || before.st_ino != 0)
 			log_errno("table %s: cannot be found", t->path);
-		t->seen = (struct stat){ 0 };
+		t->seen = t->is = (struct stat){ 0 };
 		close_contents(t);
 		return;
 	}
@@ -332,6 +332,19 @@ is_ready(struct table *t)
 	return t->open != NULL;
 }
 
+/* No is the one answer that must not be old: an account that was made a moment ago is not to be
+ * refused for good. (What must have rested from look to look comes later.) */
+static bool
+has_changed(struct table *t)
+{
+	struct stat before = t->is;
+
+	if (t->writer || t->type->rests)
+		return false;
+	look(t, clock_mono_ms());
+	return t->open == NULL || !same_file(&before, &t->is);
+}
+
 enum verdict
 table_get(struct table *t, struct bytes key, struct buf *value)
 {
@@ -341,6 +354,8 @@ table_get(struct table *t, struct bytes key, struct buf *value)
 	if (!is_ready(t))
 		return NOT_SURE;
 	v = t->type->get(t->open, key, value);
+	if (v == NO && has_changed(t))
+		v = t->open ? t->type->get(t->open, key, value) : NOT_SURE;
 	if (v == NOT_SURE) {
 		log_warn("table %s: a lookup failed: %s", t->path,
 		    value->full ? "the entry is too long" : "the file is damaged");

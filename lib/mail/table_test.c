@@ -200,6 +200,7 @@ test_types(void **state)
 		struct table *w, *t;
 		unsigned n = 0;
 		struct stat st;
+		char away[1100];
 
 		put(spec, "anna@a.example", "password=x\nuid=5");
 		put(spec, "bert@a.example", "b");
@@ -230,9 +231,24 @@ test_types(void **state)
 		expect(t, "anna@a.example", NO, NULL);
 		expect(t, "bert@a.example", YES, "b");
 
-		assert_int_equal(unlink(table_path(t)), 0);
+		/* What has come is found at once, but in a text file, which must have rested. */
+		put(spec, "new@a.example", "n");
+		if (strcmp(all_types[i], "text") != 0)
+			expect(t, "new@a.example", YES, "n");
+
+		/* Gone, and back again the same. */
+		snprintf(away, sizeof away, "%s.away", table_path(t));
+		assert_int_equal(rename(table_path(t), away), 0);
 		usleep(1100000);
 		expect(t, "bert@a.example", NOT_SURE, NULL);
+		assert_int_equal(rename(away, table_path(t)), 0);
+		usleep(1100000);
+		if (strcmp(all_types[i], "text") == 0) {
+			expect(t, "bert@a.example", NOT_SURE, NULL);
+			usleep(1100000);
+		}
+		expect(t, "bert@a.example", YES, "b");
+		assert_int_equal(unlink(table_path(t)), 0);
 		table_close(&t);
 	}
 }
