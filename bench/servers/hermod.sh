@@ -32,6 +32,10 @@ first_uid = 1000
 mail_uid = $BENCH_UID
 mail_gid = $BENCH_GID
 local_concurrency = $WORKERS
+smtpd_client_sessions = 0
+smtpd_client_rate = 0
+login_client_sessions = 0
+login_client_rate = 0
 ${HERMOD_EXTRA:-}
 EOF2
     echo "postmaster: u1@local.test" > "$BENCH_DIR/tables/aliases"
