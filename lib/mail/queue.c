@@ -84,8 +84,8 @@ queue_open(struct queue *q, int dir, int proc_fd)
 			queue_close(q);
 			return false;
 		}
-	if (!dir_make(dir, "tmp", 0700)) {
-		log_errno("queue: cannot make its directory tmp");
+	if (!dir_make(dir, "tmp", 0700) || !dir_sync(dir)) {	/* mail must not outlive its folder's name */
+		log_errno("queue: cannot make its directories");
 		queue_close(q);
 		return false;
 	}
@@ -199,7 +199,7 @@ queue_message_open(struct queue *q, enum queue_place place, const char *name, st
 		return r;
 	}
 	saved = errno;
-	if (r == QUEUE_TROUBLE && saved == EISDIR)
+	if (r == QUEUE_TROUBLE && (saved == EISDIR || saved == ESPIPE))
 		r = QUEUE_DAMAGED;
 	queue_message_free(&m);
 	errno = saved;
@@ -373,6 +373,13 @@ name_in(const struct queue_message *m, enum queue_place to, char *name, size_t c
 	return n > 0 && (size_t)n < cap;
 }
 
+/* Durable before anything moves into it: a name must not be kept where its directory is lost. */
+static bool
+make_bucket(int later, const char *bucket)
+{
+	return dir_make(later, bucket, 0700) && dir_sync(later);
+}
+
 bool
 queue_move(struct queue *q, struct queue_message *m, enum queue_place to)
 {
@@ -382,7 +389,7 @@ queue_move(struct queue *q, struct queue_message *m, enum queue_place to)
 	must(name_in(m, to, name, sizeof name, bucket));
 	if (renameat(from, m->name, q->places[to], name) == -1
 	    && (errno != ENOENT || to != QUEUE_LATER
-	    || !dir_make(q->places[to], bucket, 0700)
+	    || !make_bucket(q->places[to], bucket)
 	    || renameat(from, m->name, q->places[to], name) == -1)) {
 		log_errno("queue %s: cannot be moved from %s/ to %s/", m->id,
 		    queue_place_name[m->place], queue_place_name[to]);
