@@ -189,6 +189,8 @@ def test_attempts(house, name):
         want = ALLOWED.get(name, set())
         if os.geteuid() != 0:
             want = want - {"setuid", "setgid", "setuid-other"}	# seccomp leaves them, the kernel does not
+            if name in ("router", "auth"):	# /etc/passwd is their table; without root there is no empty root
+                allowed.discard("open")
         assert allowed == want, f"{name}: {made}"
         if name not in ALLOWED:		# with none of these left, a denial is a call that was trapped
             for call in ("socket", "execve", "ptrace", "kill", "setuid"):
