@@ -72,13 +72,12 @@ struct ipc_in {
 
 void		 ipc_out_init(struct ipc_out *out);
 void		 ipc_out_fini(struct ipc_out *out);
-/* A frame of this type that is sent as is, its body already in records (forwarding). */
 uint64_t	 ipc_hash(void);			/* of messages.def */
 const char	*ipc_name(uint32_t type);		/* "deliver"; "?" when unknown */
 
 enum ipc_io { IPC_DONE, IPC_AGAIN, IPC_CLOSED /* the peer is gone, or errno */, IPC_BAD /* not a frame of ours */ };
 
-/* One datagram; never a part of one. */
+/* One datagram; never a part of one. IPC_BAD: a field is longer than its maximum; said in the journal. */
 enum ipc_io	 ipc_send(int fd, const struct ipc_out *out);
 /* buf has IPC_FRAME_MAX octets; in borrows from it. On IPC_BAD nothing is left open. */
 enum ipc_io	 ipc_recv(int fd, unsigned char *buf, struct ipc_in *in);
@@ -91,7 +90,7 @@ enum ipc_io	 ipc_recv_wait(int fd, unsigned char *buf, struct ipc_in *in, int ti
 /* A connected pair of SOCK_SEQPACKET, close-on-exec, with room for several frames. */
 bool		 ipc_pair(int fds[2]);
 
-/* A message inside a TEXT field (route): body only. ipc_body_put appends it as a TEXT. */
+/* A message inside a TEXT field (route): body only; ipc_add_text(run, ipc_out_body(out)) appends one. */
 void		 ipc_in_bytes(struct ipc_in *in, struct bytes body);	/* to read one with ipc_get_* */
 struct bytes	 ipc_out_body(const struct ipc_out *out);		/* what follows type and id */
 struct bytes	 ipc_cut_text(struct bytes *run, bool *bad);		/* the next TEXT of a run */
