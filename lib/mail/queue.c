@@ -409,17 +409,19 @@ queue_remove(struct queue *q, struct queue_message *m)
 	return false;
 }
 
-/* rename would overwrite what is set aside already under that name. */
+/* rename would overwrite what is set aside already under that name, and link is refused for files
+ * of others (fs.protected_hardlinks). Only qmgr sets aside, so nobody comes between. */
 static bool
-link_aside(struct queue *q, int from, const char *name, const char *base, char *as, size_t cap)
+move_aside(struct queue *q, int from, const char *name, const char *base, char *as, size_t cap)
 {
+	struct stat st;
+
 	for (int i = 0; i < 1000; i++) {
 		snprintf(as, cap, i == 0 ? "%s" : "%s.%d", base, i);
-		if (linkat(from, name, q->places[QUEUE_CORRUPT], as, 0) == 0)
-			return true;
-		if (errno != EEXIST)
-			return false;
+		if (fstatat(q->places[QUEUE_CORRUPT], as, &st, AT_SYMLINK_NOFOLLOW) == -1)
+			return errno == ENOENT && renameat(from, name, q->places[QUEUE_CORRUPT], as) == 0;
 	}
+	errno = EEXIST;
 	return false;
 }
 
@@ -431,8 +433,7 @@ queue_set_aside(struct queue *q, enum queue_place place, const char *name)
 
 	if (place == QUEUE_CORRUPT)
 		return true;
-	if (!link_aside(q, q->places[place], name, base, as, sizeof as)
-	    || unlinkat(q->places[place], name, 0) == -1) {
+	if (!move_aside(q, q->places[place], name, base, as, sizeof as)) {
 		log_errno("queue: %s/%s is damaged and cannot be set aside", queue_place_name[place],
 		    log_text(text(name)));
 		return false;
