@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: ISC
+"""
+kill -9 of every kind of process while mail comes in: what got 250 is in its mailbox, byte for byte; what did not
+is there once at most; a second copy is only of what was on its way when something died.
+"""
+import os
+import random
+import time
+
+import pytest
+
+from hermodtest.load import Load
+from hermodtest.proc import wait_for
+from hermodtest.suite import patience
+
+USERS = ["anna", "bert", "carl", "dora"]
+KINDS = ["smtpd", "cleanup", "qmgr", "router", "local", "become", "deliver", "journal", "auth", "pickup", "pop3-login",
+         "pop3d", "master"]
+DOUBLE = {"qmgr", "local", "become", "deliver", "master"}       # whose death leaves a delivery unanswered
+SETTINGS = {"minimal_backoff": "1s", "uncertain_backoff": "200ms", "smtpd_client_sessions": 1000,
+            "smtpd_client_rate": 1000000, "login_client_rate": 1000000, "deliver_idle": "3s"}
+
+
+class Killer:
+    def __init__(self, suite, chance):
+        self.suite, self.chance = suite, chance
+        self.deaths = []                # (time, kind)
+        self.session = None             # keeps a pop3d there to be killed
+
+    def hold_session(self):
+        try:
+            self.session = self.suite.pop3("anna", timeout=5)
+        except Exception:               # whatever it asks may just have been killed
+            self.session = None
+
+    def kill(self, kind):
+        if kind == "pop3d":
+            self.hold_session()
+        victims = self.suite.processes(kind)
+        if not victims:
+            return False
+        self.chance.choice(victims).kill()
+        self.deaths.append((time.time(), kind))
+        if kind == "master":
+            self.start_again()
+        if self.session:
+            self.session.close()
+            self.session = None
+        return True
+
+    def start_again(self):
+        """Nothing outlives master; then it starts as it did the first time."""
+        wait_for(lambda: not self.suite.left(), 15 * patience(), why=lambda: f"outlive master: {self.suite.left()}")
+        self.suite.start()
+
+    def run(self, rounds, pause):
+        for _ in range(rounds):
+            kinds = list(KINDS)
+            self.chance.shuffle(kinds)
+            for kind in kinds:
+                end = time.monotonic() + 10
+                while not self.kill(kind) and time.monotonic() < end:
+                    time.sleep(0.02)    # a worker that comes and goes
+                time.sleep(self.chance.uniform(*pause))
+
+
+def explained(arrivals, deaths):
+    """Was something dying between this copy's arrival and the next one's?"""
+    return all(any(kind in DOUBLE and first - 1 <= at <= second + 1 for at, kind in deaths)
+               for first, second in zip(arrivals, arrivals[1:]))
+
+
+def settle(suite):
+    """What was not announced is found by a qmgr that starts."""
+    suite.stop()
+    suite.start()
+    suite.wait_queue_empty(60)
+
+
+def kill_while_mail_comes(make_suite, seed, messages, rounds, seconds, pause):
+    print(f"seed {seed}")
+    suite = make_suite(users=USERS, **SETTINGS)
+    load = Load(suite, USERS, seed=seed)
+    killer = Killer(suite, random.Random(seed))
+    load.start(senders=8, messages=messages, seconds=seconds)
+    killer.run(rounds, pause)
+    load.join()
+    settle(suite)
+    counts = load.check()
+    print(counts, f"after {len(killer.deaths)} deaths")
+    assert {kind for _, kind in killer.deaths} == set(KINDS)
+    assert counts.accepted > messages // 3
+    odd = {k: v for k, v in load.twice().items() if not explained(v, killer.deaths)}
+    assert not odd, f"twice without a reason: {odd}; deaths {killer.deaths}"
+    assert not suite.queue_files("corrupt") and not suite.queue_files("hold") and not suite.queue_files("tmp")
+    left = [f for u in USERS for f in suite.maildir(u).tmp()]
+    assert len(left) <= len(killer.deaths) * 16     # a batch each; the clean-up takes them when they are old
+
+
+def seed_of_today():
+    return int(os.environ.get("HERMOD_SEED", random.randrange(1000000)))
+
+
+def test_kill(make_suite):
+    kill_while_mail_comes(make_suite, seed_of_today(), 300, rounds=1, seconds=12, pause=(0.2, 0.9))
+
+
+@pytest.mark.long
+def test_kill_long(make_suite):
+    kill_while_mail_comes(make_suite, seed_of_today(), 2000, rounds=12, seconds=100, pause=(0.2, 1))
