@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """What is said at RCPT: domains, aliases, accounts, and tables that do not answer."""
 import os
+import subprocess
 import time
 
 import pytest
@@ -184,3 +185,28 @@ def test_passwd_users_have_mailboxes(make_suite):
     s.send("carl")
     wait_for(lambda: os.path.isdir(os.path.join(home, "Maildir", "new"))
              and os.listdir(os.path.join(home, "Maildir", "new")), 20 * patience())
+
+
+@pytest.mark.parametrize("kind", ["lmdb", "hash", "btree"])
+def test_newaliases(make_suite, kind):
+    """An indexed alias table is made of the text of that name, while a confined router reads it."""
+    s = make_suite(start=False)
+    s.write_conf(alias_map=f"{kind}:{s.dir}/etc/aliases")
+
+    def newaliases():
+        return subprocess.run([os.path.join(s.build, "bin", "newaliases"), "-C", s.conf], env=s.environment(),
+                              capture_output=True, text=True)
+    aliases(s, "postmaster: anna\nTeam: anna,\n\tbert\n")
+    r = newaliases()
+    assert r.returncode == 0 and "2 aliases" in r.stdout, r.stderr
+    s.start()
+    s.send("TEAM")
+    s.maildir("bert").wait(1)
+    aliases(s, "postmaster: anna\nother: bert\n")
+    assert newaliases().returncode == 0
+    until(s, "other@hermod.test", "250")
+    until(s, "team@hermod.test", "550 5.1.1")
+    aliases(s, "this is no alias\n")
+    r = newaliases()
+    assert r.returncode == 65 and "line 1" in r.stderr
+    assert rcpt(s, "other@hermod.test").startswith("250")

@@ -169,7 +169,7 @@ open_table(bool create)
 	if (!t)
 		hermod_die(EXIT_FAILED, "%s%s", why, create ? "" : "; hermod account add makes the table");
 	if (geteuid() == 0 && service_ids("hermod-map", settings.uid_base, &uid, &gid))
-		table_group(t, gid);
+		table_rights(t, gid, 0640);
 	return t;
 }
 

@@ -32,7 +32,7 @@ struct options {
 	int		nrcpts;
 };
 
-struct place { const char *run_directory, *hostname; uint64_t message_octets; };
+struct place { const char *run_directory, *hostname, *alias_map; uint64_t message_octets; };
 
 static void
 usage(FILE *to)
@@ -220,6 +220,7 @@ find_place(const struct options *o, struct place *where)
 	buf_fini(&faults);
 	where->run_directory = settings_value(f, "run_directory");
 	where->hostname = settings_value(f, "hostname");
+	where->alias_map = settings_value(f, "alias_map");
 	where->message_octets = 1ull << 40;	/* pickup holds the limit */
 	return EX_OK;
 }
@@ -448,10 +449,7 @@ main(int argc, char **argv)
 	case SMTP:	return smtp_on_stdin(where.run_directory, where.hostname, where.message_octets);
 	case VERIFY:	return verify(&o, &where);
 	case LIST:	return show_queue(where.run_directory, o.json);
-	case ALIASES:
-		/* An alias table of type text is read as it is; others are not written from it. */
-		printf("the alias table is read as it is; nothing to rebuild\n");
-		return EX_OK;
+	case ALIASES:	return rebuild_aliases(where.alias_map);
 	default:	return deliver(&o, &where, argc, argv);
 	}
 }

@@ -62,4 +62,8 @@ int	smtp_on_stdin(const char *run_directory, const char *hostname, uint64_t mess
 
 int	show_queue(const char *run_directory, bool json);
 
+/* ---- sendmail_aliases.c: -bi, newaliases ---- */
+
+int	rebuild_aliases(const char *alias_map);
+
 #endif

@@ -156,6 +156,8 @@ write_table(const char *spec, const struct text_table *t, struct buf *report)
 			c[n++] = (struct table_change){ text_key(t, &t->entry[i]),
 			    text_value(t, &t->entry[i]), false };
 	table = table_open_write(spec, true, why, sizeof why);
+	if (table)
+		table_rights(table, (gid_t)-1, 0644);	/* as the text is */
 	good = table && table_change(table, c, n, true, why, sizeof why);
 	if (good)
 		buf_fmt(report, "%s: %zu aliases", table_path(table), n);

@@ -31,7 +31,8 @@ struct table {
 	struct stat	 is, seen;	/* the file that `open` is of; the file at the last look */
 	uint64_t	 look_ms;	/* when to look again */
 	bool		 writer, create;
-	gid_t		 gid;		/* of a file that is made */
+	gid_t		 gid;		/* of a file that is made, */
+	mode_t		 mode;		/* and its mode */
 };
 
 static const struct table_type *const types[] = {
@@ -250,6 +251,7 @@ table_new(const struct table_type *type, enum text_grammar g, const char *path, 
 	t->type = type;
 	t->grammar = g;
 	t->gid = (gid_t)-1;
+	t->mode = 0640;			/* it may hold hashes of passwords */
 	snprintf(t->path, sizeof t->path, "%s", path);
 	t->file = t->path + bytes_rfind(text(t->path), '/') + 1;
 	folder_of(path, folder);
@@ -414,9 +416,10 @@ table_open_write(const char *spec, bool create, char *why, size_t cap)
 }
 
 void
-table_group(struct table *t, gid_t gid)
+table_rights(struct table *t, gid_t gid, mode_t mode)
 {
 	t->gid = gid;
+	t->mode = mode;
 }
 
 static bool
@@ -447,15 +450,14 @@ copy_file(int dir, const char *name, const char *copy)
 	return good;
 }
 
-/* Owner and mode as the old file had them; a new one is ours, and its group's to read: it may
- * hold hashes of passwords. */
+/* Owner and mode as the old file had them; of a new one as table_rights said. */
 static bool
 give_rights(struct table *t, int fd)
 {
 	if (t->open)
 		return fchown(fd, t->seen.st_uid, t->seen.st_gid) == 0
 		    && fchmod(fd, t->seen.st_mode & 07777) == 0;
-	return fchown(fd, (uid_t)-1, t->gid) == 0 && fchmod(fd, 0640) == 0;
+	return fchown(fd, (uid_t)-1, t->gid) == 0 && fchmod(fd, t->mode) == 0;
 }
 
 /* The copy takes the file's place: first safe on disk, then by name, then the name safe. */

@@ -51,8 +51,8 @@ bool		 table_delete(struct table *t, struct bytes key, char *why, size_t cap);	/
 /* All of them, at once or not at all. delete: value is not looked at. fresh: nothing else is left. */
 struct table_change { struct bytes key, value; bool delete; };
 bool		 table_change(struct table *t, const struct table_change *c, size_t n, bool fresh, char *why, size_t cap);
-/* A file that is made is this group's, to read (0640); (gid_t)-1, the default: as the process. */
-void		 table_group(struct table *t, gid_t gid);
+/* Of a file that is made; without it 0640 and the process's own group. gid (gid_t)-1: as the process. */
+void		 table_rights(struct table *t, gid_t gid, mode_t mode);
 const char	*table_path(const struct table *t);	/* of its file */
 
 /* The types this build has, for messages: "text, hash, btree, lmdb". */
