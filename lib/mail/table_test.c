@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "mail/account.h"
@@ -329,6 +330,50 @@ test_empty_root(void **state)
 	}
 }
 
+#ifdef HERMOD_FAULTS
+/* Whatever call of a writer fails, and wherever it is killed: the table is the old or the new one,
+ * the new one when the writer said so. */
+static void
+test_failing_writer(void **state)
+{
+	static const char *const calls[] = { "write", "fsync", "renameat", "openat", "close" };
+	static const char *const ways[] = { "EIO", "kill" };
+	enum { TIMES = 5 };		/* the 1st to 5th call */
+	struct buf value;
+
+	(void)state;
+	buf_init(&value, 1000);
+	for (size_t i = 0; i < LEN(all_types); i++)
+		for (size_t n = 0; n < LEN(calls) * LEN(ways) * TIMES; n++) {
+			const char *spec = spec_of(all_types[i], all_types[i]);
+			char fault[64];
+			struct table *t;
+			pid_t pid;
+			int status;
+
+			put(spec, "a", "old");
+			snprintf(fault, sizeof fault, "table_test:%s:%zu:%s", calls[n / TIMES / LEN(ways)], n % TIMES + 1,
+			    ways[n / TIMES % LEN(ways)]);
+			pid = fork();
+			if (pid == 0) {
+				setenv("HERMOD_FAULT", fault, 1);
+				fault_open("table_test");
+				t = table_open_write(spec, true, why, sizeof why);
+				_exit(t && table_put(t, text("a"), text("new"), why, sizeof why) ? 0 : 1);
+			}
+			assert_int_equal(waitpid(pid, &status, 0), pid);
+			t = table_open(spec, why, sizeof why);
+			if (!t || table_get(t, text("a"), &value) != YES)
+				fail_msg("%s %s: %s", spec, fault, why);
+			if (!bytes_eq(buf_bytes(&value), text("new"))
+			    && (!bytes_eq(buf_bytes(&value), text("old")) || status == 0))
+				fail_msg("%s %s: status %d, %.*s", spec, fault, status, BYTES_FMT(buf_bytes(&value)));
+			table_close(&t);
+		}
+	buf_fini(&value);
+}
+#endif
+
 static void
 overwrite(const char *path, const char *content)
 {
@@ -442,6 +487,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_types, make_scratch, remove_scratch),
 		cmocka_unit_test_setup_teardown(test_many, make_scratch, remove_scratch),
 		cmocka_unit_test_setup_teardown(test_empty_root, make_scratch, remove_scratch),
+#ifdef HERMOD_FAULTS
+		cmocka_unit_test_setup_teardown(test_failing_writer, make_scratch, remove_scratch),
+#endif
 		cmocka_unit_test_setup_teardown(test_damage, make_scratch, remove_scratch),
 		cmocka_unit_test_setup_teardown(test_text_error, make_scratch, remove_scratch),
 #ifdef HAVE_BDB
