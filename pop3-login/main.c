@@ -40,10 +40,9 @@ main(void)
 	daemon_settings(&d, pop3_login_settings, &settings);
 	daemon_confine(&d, KEEP_ACCEPT);		/* ---- strangers only below ---- */
 	pop3_login_allow_insecure(settings.insecure);
-	limits = (struct login_limits){ .timeout_ms = settings.timeout_ms,
-	    .stress_timeout_ms = settings.stress_timeout_ms, .sessions = settings.sessions,
-	    .client_sessions = settings.client_sessions, .client_rate = settings.client_rate,
-	    .failures = settings.failures };
+	limits = (struct login_limits){ .timeout_ms = settings.timeout_ms, .failures = settings.failures,
+	    .crowd = { .sessions = settings.sessions, .client_sessions = settings.client_sessions,
+		.client_rate = settings.client_rate, .stress_timeout_ms = settings.stress_timeout_ms } };
 	service = login_service_new(&d, &pop3_login_protocol, &limits);
 	d.owner = service;
 	d.on_listen = accept_one;

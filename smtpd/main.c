@@ -52,10 +52,9 @@ limits(const struct smtpd_settings *s)
 		.command_timeout_ms = s->command_timeout_ms,
 		.content_timeout_ms = s->content_timeout_ms,
 		.session_timeout_ms = s->session_timeout_ms,
-		.stress_timeout_ms = s->stress_timeout_ms,
 		.greet_delay_ms = s->greet_delay_ms,
-		.sessions = s->sessions, .client_sessions = s->client_sessions,
-		.client_rate = s->client_rate,
+		.crowd = { .sessions = s->sessions, .client_sessions = s->client_sessions,
+		    .client_rate = s->client_rate, .stress_timeout_ms = s->stress_timeout_ms },
 	};
 }
 

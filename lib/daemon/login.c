@@ -5,16 +5,7 @@
  */
 #include "daemon/login.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "base/clock.h"
-#include "base/encode.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "mail/router.h"
@@ -24,7 +15,6 @@
 #define AUTH_MS		60000
 #define BECOME_MS	30000
 #define LINGER_MS	10000
-#define SWEEP_MS	1000
 #define REST_MAX	4096		/* of input that goes on with the session: `session` in messages.def */
 
 struct login_service {
@@ -32,12 +22,8 @@ struct login_service {
 	const struct login_protocol *protocol;
 	const struct login_limits *limits;
 	struct peers	*auth, *become;
-	struct clients	*clients;
-	TAILQ_HEAD(, login_session) sessions;	/* least progress first */
-	uint32_t	 count, serial;
-	struct timer	 sweep;
+	struct crowd	 crowd;
 	struct ipc_out	 out;
-	bool		 draining;
 };
 
 static void	run(struct login_session *s);
@@ -57,13 +43,8 @@ session_free(struct login_session *s)
 	mem_free(s->state);
 	buf_wipe(&s->conn.in);			/* a password may be in it */
 	conn_fini(&s->conn);
-	if (s->counted)
-		clients_leave(v->clients, s->key);
-	TAILQ_REMOVE(&v->sessions, s, link);
-	v->count--;
+	crowd_leave(&s->guest);
 	mem_free(s);
-	if (v->draining)
-		daemon_settled(v->daemon);
 }
 
 static void
@@ -76,12 +57,12 @@ on_end(void *owner, enum conn_end why)
 void
 login_end(struct login_session *s, const char *why)
 {
-	if (s->ending)
+	if (s->guest.ending)
 		return;
-	s->ending = true;
+	s->guest.ending = true;
 	if (why != NULL)
-		log_info("%s: protocol=%s client=%s session ended: %s", s->id,
-		    s->service->protocol->name, s->client, why);
+		log_info("%s: protocol=%s client=%s session ended: %s", s->guest.id,
+		    s->service->protocol->name, s->guest.client, why);
 	timer_clear(&s->deadline);
 	conn_close_flushed(&s->conn, LINGER_MS);
 }
@@ -89,7 +70,7 @@ login_end(struct login_session *s, const char *why)
 static void
 end_with(struct login_session *s, const char *words, const char *why)
 {
-	if (s->ending)
+	if (s->guest.ending)
 		return;
 	buf_text(&s->conn.out, words);
 	login_end(s, why);
@@ -100,31 +81,33 @@ on_deadline(void *arg)
 {
 	struct login_session *s = arg;
 
-	if (s->waiting) {
+	if (s->guest.waiting) {
 		timer_set(&s->deadline, AUTH_MS);
 		return;
 	}
 	end_with(s, s->service->protocol->timeout, "no login within login_timeout");
 }
 
+/* The crowd's: room is short, or a drain goes on. */
 static void
-on_sweep(void *arg)
+on_crowded(void *session, bool draining)
 {
-	struct login_service *v = arg;
-	uint64_t now = clock_mono_ms();
-	struct login_session *s, *next;
+	struct login_session *s = session;
+	const struct login_protocol *p = s->service->protocol;
 
-	timer_set(&v->sweep, SWEEP_MS);
-	if (!v->draining && v->count < v->limits->sessions / 4 * 3)
-		return;
-	for (s = TAILQ_FIRST(&v->sessions); s != NULL; s = next) {
-		next = TAILQ_NEXT(s, link);
-		if (now - s->progress_ms < v->limits->stress_timeout_ms)
-			break;
-		if (!s->waiting && !s->ending)
-			end_with(s, v->draining ? v->protocol->bye : v->protocol->slow,
-			    v->draining ? "shutting down" : "room is short");
+	end_with(s, draining ? p->bye : p->slow, draining ? "shutting down" : "room is short");
+}
+
+static void
+on_drop(void *session)
+{
+	struct login_session *s = session;
+
+	if (!s->guest.ending) {
+		buf_text(&s->conn.out, s->service->protocol->slow);
+		conn_flush(&s->conn);
 	}
+	session_free(s);
 }
 
 /* ---- become: the session begins ---- */
@@ -136,10 +119,9 @@ on_started(void *arg, struct ipc_in *in)
 	struct ipc_session_started a;
 
 	s->call = 0;
-	s->waiting = false;
+	s->guest.waiting = false;
 	if (in != NULL && in->type == IPC_session_started && ipc_get_session_started(in, &a)
 	    && a.status == 0) {
-		s->service->daemon->served++;
 		session_free(s);		/* the socket lives on in the session */
 		return;
 	}
@@ -162,11 +144,11 @@ start_session(struct login_session *s, struct bytes ticket)
 	buf_init(&reply, 1024);
 	v->protocol->welcome(s, &reply);
 	ipc_put_session(&v->out, 0, &(struct ipc_session){
-	    .ticket = ticket, .protocol = text(v->protocol->name), .session_id = text(s->id),
-	    .client = text(s->client), .input = buf_bytes(&s->conn.in), .output = buf_bytes(&reply),
+	    .ticket = ticket, .protocol = text(v->protocol->name), .session_id = text(s->guest.id),
+	    .client = text(s->guest.client), .input = buf_bytes(&s->conn.in), .output = buf_bytes(&reply),
 	    .socket = s->conn.fd });
 	buf_fini(&reply);
-	s->waiting = true;
+	s->guest.waiting = true;
 	s->call_peers = v->become;
 	s->call = peers_call(v->become, &v->out, BECOME_MS, on_started, s);
 }
@@ -189,7 +171,7 @@ on_step(void *arg, struct ipc_in *in)
 	struct ipc_auth_step a;
 
 	s->call = 0;
-	s->waiting = false;
+	s->guest.waiting = false;
 	if (in == NULL || in->type != IPC_auth_step || !ipc_get_auth_step(in, &a)) {
 		refused(s, true, text("logins are not possible now; try again later"));
 	} else {
@@ -209,7 +191,7 @@ on_step(void *arg, struct ipc_in *in)
 			refused(s, true, a.text);
 		}
 	}
-	if (!s->waiting && !s->ending) {
+	if (!s->guest.waiting && !s->guest.ending) {
 		conn_resume(&s->conn);
 		run(s);
 	} else {
@@ -222,7 +204,7 @@ ask(struct login_session *s, struct channel *c)
 {
 	struct login_service *v = s->service;
 
-	s->waiting = true;
+	s->guest.waiting = true;
 	conn_pause(&s->conn);
 	s->call_peers = c == NULL ? v->auth : NULL;
 	if (c == NULL) {		/* nobody is there, or the exchange's auth is gone: another
@@ -240,8 +222,8 @@ login_auth(struct login_session *s, struct bytes mechanism, const struct bytes *
 	struct login_service *v = s->service;
 
 	ipc_put_auth_start(&v->out, 0, &(struct ipc_auth_start){
-	    .protocol = text(v->protocol->name), .mechanism = mechanism, .client = text(s->client),
-	    .session_id = text(s->id), .secure = s->secure, .has_initial = initial != NULL,
+	    .protocol = text(v->protocol->name), .mechanism = mechanism, .client = text(s->guest.client),
+	    .session_id = text(s->guest.id), .secure = s->secure, .has_initial = initial != NULL,
 	    .initial = initial ? *initial : text(NULL) });
 	ask(s, peers_pick(v->auth));
 	buf_wipe(&v->out.frame);
@@ -275,11 +257,11 @@ login_cancel(struct login_session *s)
 static void
 run(struct login_session *s)
 {
-	struct login_service *v = s->service;
+	const struct login_protocol *p = s->service->protocol;
 	struct buf *in = &s->conn.in;
 	bool on = true;
 
-	while (on && !s->waiting && !s->ending) {
+	while (on && !s->guest.waiting && !s->guest.ending) {
 		struct bytes rest = buf_bytes(in);
 		size_t before = rest.n;
 
@@ -287,16 +269,14 @@ run(struct login_session *s)
 			conn_flush(&s->conn);
 		if (conn_choked(&s->conn))
 			break;			/* conn calls again when the client has read */
-		on = v->protocol->input(s, &rest);
+		on = p->input(s, &rest);
 		if (before != rest.n) {
 			explicit_bzero(in->p, before - rest.n);
 			buf_drop(in, before - rest.n);
-			s->progress_ms = clock_mono_ms();
-			TAILQ_REMOVE(&v->sessions, s, link);
-			TAILQ_INSERT_TAIL(&v->sessions, s, link);
+			crowd_progress(&s->guest);
 		}
 	}
-	if (!s->ending)
+	if (!s->guest.ending)
 		conn_flush(&s->conn);
 }
 
@@ -305,90 +285,26 @@ on_input(void *owner)
 {
 	struct login_session *s = owner;
 
-	if (s->ending)
+	if (s->guest.ending)
 		buf_clear(&s->conn.in);
-	else if (!s->waiting)
+	else if (!s->guest.waiting)
 		run(s);
-}
-
-static bool
-is_loopback(const unsigned char key[16], int fd)
-{
-	struct sockaddr_in6 six;
-	socklen_t len = sizeof six;
-
-	if (key[10] == 0xff && key[11] == 0xff)
-		return key[12] == 127;
-	return getpeername(fd, (struct sockaddr *)&six, &len) == 0 && six.sin6_family == AF_INET6
-	    && IN6_IS_ADDR_LOOPBACK(&six.sin6_addr);
-}
-
-static void
-make_id(struct login_service *v, char id[16])
-{
-	struct buf b;
-
-	buf_init(&b, 32);
-	base32_u64((uint64_t)clock_wall_us() * 64 + v->daemon->slot % 64, 12, &b);
-	base32_u64(v->serial++ % 32, 1, &b);
-	snprintf(id, 16, "%.*s", (int)b.n, (char *)b.p);
-	buf_fini(&b);
-}
-
-static void
-evict_one(struct login_service *v)
-{
-	struct login_session *s;
-
-	TAILQ_FOREACH(s, &v->sessions, link)
-		if (!s->waiting)
-			break;
-	if (s == NULL)
-		return;
-	if (!s->ending) {
-		buf_text(&s->conn.out, v->protocol->slow);
-		conn_flush(&s->conn);
-		log_info("%s: protocol=%s client=%s session ended: room is short", s->id,
-		    v->protocol->name, s->client);
-	}
-	session_free(s);
 }
 
 void
 login_accept(struct login_service *v, int fd)
 {
-	struct login_session *s;
-	char client[CLIENT_TEXT_MAX];
-	unsigned char key[16];
-	const int one = 1;
+	struct login_session *s = mem_alloc(sizeof *s);
+	enum crowd_verdict verdict = crowd_enter(&v->crowd, &s->guest, fd, s);
 
-	if (v->draining || !client_of(fd, client, key)) {
-		close(fd);
+	if (verdict != CROWD_WELCOME) {
+		crowd_refuse(fd, verdict == CROWD_CLOSED ? "" : v->protocol->busy);
+		mem_free(s);
 		return;
 	}
-	if (clients_enter(v->clients, key, clock_mono_ms()) != CLIENT_WELCOME) {
-		log_info("protocol=%s client=%s refused: too many connections at once or a minute",
-		    v->protocol->name, client);
-		if (send(fd, v->protocol->busy, strlen(v->protocol->busy), MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
-			log_debug("a refusal could not be sent");
-		close(fd);
-		return;
-	}
-	if (v->count >= v->limits->sessions)
-		evict_one(v);
-	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == -1)
-		log_debug("TCP_NODELAY refused");
-	s = mem_alloc(sizeof *s);
 	s->service = v;
 	s->state = mem_alloc(v->protocol->state_octets);
-	s->counted = true;
-	s->secure = is_loopback(key, fd);
-	memcpy(s->key, key, 16);
-	snprintf(s->client, sizeof s->client, "%s", client);
-	make_id(v, s->id);
-	s->progress_ms = clock_mono_ms();
-	TAILQ_INSERT_TAIL(&v->sessions, s, link);
-	v->count++;
+	s->secure = crowd_is_loopback(&s->guest);
 	timer_init(&s->deadline, &v->daemon->loop, on_deadline, s);
 	timer_set(&s->deadline, v->limits->timeout_ms);
 	conn_init(&s->conn, &v->daemon->loop, fd, IN_MAX, OUT_MAX, on_input, on_end, s);
@@ -406,11 +322,8 @@ login_service_new(struct daemon *d, const struct login_protocol *p, const struct
 	v->limits = l;
 	v->auth = daemon_peers(d, "auth");
 	v->become = daemon_peers(d, "become");
-	v->clients = clients_new(l->client_sessions, l->client_rate, (size_t)l->sessions * 2);
-	TAILQ_INIT(&v->sessions);
+	crowd_init(&v->crowd, d, &l->crowd, on_crowded, on_drop);
 	ipc_out_init(&v->out);
-	timer_init(&v->sweep, &d->loop, on_sweep, v);
-	timer_set(&v->sweep, SWEEP_MS);
 	return v;
 }
 
@@ -421,10 +334,7 @@ login_service_free(struct login_service **service)
 
 	if (v == NULL)
 		return;
-	while (!TAILQ_EMPTY(&v->sessions))
-		session_free(TAILQ_FIRST(&v->sessions));
-	timer_clear(&v->sweep);
-	clients_free(&v->clients);
+	crowd_fini(&v->crowd);
 	ipc_out_fini(&v->out);
 	mem_free(v);
 	*service = NULL;
@@ -433,11 +343,11 @@ login_service_free(struct login_service **service)
 uint32_t
 login_sessions(const struct login_service *v)
 {
-	return v->count;
+	return v->crowd.count;
 }
 
 void
 login_drain(struct login_service *v)
 {
-	v->draining = true;
+	crowd_drain(&v->crowd);
 }

@@ -10,16 +10,12 @@
 #ifndef DAEMON_LOGIN_H
 #define DAEMON_LOGIN_H
 
-#include <sys/queue.h>
-
 #include "base/conn.h"
-#include "daemon/clients.h"
-#include "daemon/daemon.h"
+#include "daemon/crowd.h"
 
 struct login_limits {
 	uint64_t	timeout_ms;		/* for all of it */
-	uint64_t	stress_timeout_ms;	/* without progress, when three quarters of the sessions are taken */
-	uint64_t	sessions, client_sessions, client_rate;
+	struct crowd_limits crowd;
 	uint64_t	failures;		/* wrong passwords in one connection */
 };
 
@@ -45,16 +41,12 @@ struct login_session {
 	struct login_service *service;		/* borrowed */
 	struct conn	 conn;
 	void		*state;			/* owned: the protocol's */
-	char		 id[16];
-	char		 client[CLIENT_TEXT_MAX];
+	struct guest	 guest;
 	bool		 secure;		/* TLS, or a loopback address */
 	/* private */
-	unsigned char	 key[16];
 	struct timer	 deadline;
-	TAILQ_ENTRY(login_session) link;
-	uint64_t	 progress_ms, exchange, auth_serial, call;
+	uint64_t	 exchange, auth_serial, call;
 	struct peers	*call_peers;		/* whom the call asks; NULL: the channel of auth_serial */
-	bool		 waiting, ending, counted;
 	unsigned	 failures;
 };
 

@@ -1,29 +1,20 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * daemon/smtp_session.c - SMTP conversations on the event loop. Believes nothing
- * a client says; the conversation itself is in mail/smtp_server.c.
- *
- * Whoever makes progress (a whole command, a KiB of content) moves to the end of
- * one list; the head of it is who goes first when room is short. So a good client
- * finds room whatever slow ones do.
+ * a client says; the conversation itself is in mail/smtp_server.c. Progress (who goes
+ * first when room is short, daemon/crowd.h) is a whole command or a KiB of content.
  */
 #include "daemon/smtp_session.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/conn.h"
-#include "base/encode.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "daemon/clients.h"
+#include "daemon/crowd.h"
 
 #define IN_MAX		65536
 #define OUT_MAX		65536
@@ -33,8 +24,6 @@
 #define COMMIT_MS	300000		/* cleanup: on disk; RFC 5321 section 4.5.3.2.6 gives the client 10 min */
 #define LINGER_MS	10000		/* for the last reply */
 #define PROGRESS	1024		/* octets of content that count */
-#define SWEEP_MS	1000
-#define DRAIN_IDLE_MS	60000
 
 struct opening;
 
@@ -43,13 +32,10 @@ struct session {
 	struct conn	 conn;
 	struct smtp_server smtp;
 	struct timer	 deadline;
-	TAILQ_ENTRY(session) link;
-	uint64_t	 began_ms, progress_ms;
+	struct guest	 guest;
+	uint64_t	 began_ms;
 	uint64_t	 progress_octets;	/* of content, when progress was last seen */
-	char		 id[16];
-	char		 client[CLIENT_TEXT_MAX];
-	unsigned char	 key[16];
-	bool		 counted, greeted, waiting, ending;
+	bool		 greeted;
 	int		 file;			/* the queue file, -1: none; owned */
 	uint64_t	 cleanup;		/* channel_serial of the cleanup that has the draft */
 	uint64_t	 rcpt_call, commit_call;
@@ -64,14 +50,9 @@ struct smtp_service {
 	const struct smtp_rules *rules;
 	const struct smtp_limits *limits;
 	struct peers	*router, *cleanup;
-	struct clients	*clients;
-	TAILQ_HEAD(, session) sessions;		/* least progress first */
-	uint32_t	 count;
-	uint32_t	 serial;
-	struct timer	 sweep;
+	struct crowd	 crowd;
 	struct ipc_out	 out;			/* for every frame that is sent */
 	struct buf	 records;		/* an envelope on its way */
-	bool		 draining;
 };
 
 static void	run(struct session *s);
@@ -115,14 +96,8 @@ session_free(struct session *s)
 	timer_clear(&s->deadline);
 	smtp_server_fini(&s->smtp);
 	conn_fini(&s->conn);
-	if (s->counted)
-		clients_leave(v->clients, s->key);
-	TAILQ_REMOVE(&v->sessions, s, link);
-	v->count--;
-	v->daemon->served++;
+	crowd_leave(&s->guest);
 	mem_free(s);
-	if (v->draining)
-		daemon_settled(v->daemon);
 }
 
 static const char *
@@ -143,9 +118,9 @@ on_end(void *owner, enum conn_end why)
 	struct session *s = owner;
 
 	if (s->smtp.ended_by != NULL)
-		log_info("%s: client=%s session ended: %s", s->id, s->client, s->smtp.ended_by);
-	else if (!s->ending && smtp_server_busy(&s->smtp))
-		log_info("%s: client=%s session ended in a transaction: %s", s->id, s->client,
+		log_info("%s: client=%s session ended: %s", s->guest.id, s->guest.client, s->smtp.ended_by);
+	else if (!s->guest.ending && smtp_server_busy(&s->smtp))
+		log_info("%s: client=%s session ended in a transaction: %s", s->guest.id, s->guest.client,
 		    end_text(why));
 	session_free(s);
 }
@@ -154,9 +129,9 @@ on_end(void *owner, enum conn_end why)
 static void
 close_session(struct session *s)
 {
-	if (s->ending)
+	if (s->guest.ending)
 		return;
-	s->ending = true;
+	s->guest.ending = true;
 	if (s->smtp.abandon || s->file != -1)
 		drop_file(s);
 	timer_clear(&s->deadline);
@@ -166,19 +141,13 @@ close_session(struct session *s)
 static void
 end_session(struct session *s, const char *why, unsigned code, const char *words)
 {
-	if (s->ending)
+	if (s->guest.ending)
 		return;
 	smtp_server_end(&s->smtp, why, code, words);
 	close_session(s);
 }
 
 /* ---- time ---- */
-
-static bool
-stressed(const struct smtp_service *v)
-{
-	return v->count >= v->limits->sessions / 4 * 3;
-}
 
 static void
 set_deadline(struct session *s)
@@ -194,12 +163,8 @@ set_deadline(struct session *s)
 static void
 progress(struct session *s)
 {
-	struct smtp_service *v = s->service;
-
-	s->progress_ms = clock_mono_ms();
 	s->progress_octets = s->smtp.octets;
-	TAILQ_REMOVE(&v->sessions, s, link);
-	TAILQ_INSERT_TAIL(&v->sessions, s, link);
+	crowd_progress(&s->guest);
 	set_deadline(s);
 }
 
@@ -208,7 +173,7 @@ on_deadline(void *arg)
 {
 	struct session *s = arg;
 
-	if (s->waiting) {		/* ours is the delay; the calls have deadlines of their own */
+	if (s->guest.waiting) {		/* ours is the delay; the calls have deadlines of their own */
 		set_deadline(s);
 		return;
 	}
@@ -222,46 +187,28 @@ on_deadline(void *arg)
 	end_session(s, "timeout", 421, "4.4.2 waited too long for you; closing");
 }
 
-/* Once a second while room is short: whoever has made no progress goes. */
+/* The crowd's: room is short, or a drain goes on. */
 static void
-on_sweep(void *arg)
+on_crowded(void *session, bool draining)
 {
-	struct smtp_service *v = arg;
-	uint64_t now = clock_mono_ms();
-	uint64_t limit = v->draining ? DRAIN_IDLE_MS : v->limits->stress_timeout_ms;
-	struct session *s, *next;
+	struct session *s = session;
 
-	timer_set(&v->sweep, SWEEP_MS);
-	if (!v->draining && !stressed(v))
-		return;
-	for (s = TAILQ_FIRST(&v->sessions); s != NULL; s = next) {
-		next = TAILQ_NEXT(s, link);
-		if (now - s->progress_ms < limit)
-			break;
-		if (s->waiting || s->ending || !s->greeted)
-			continue;
-		end_session(s, v->draining ? "shutting down" : "room is short", 421,
-		    v->draining ? "4.3.2 shutting down; come back soon"
-		    : "4.3.2 too busy for slow clients now; come back later");
-	}
+	if (!s->greeted)
+		return;			/* within greet_delay */
+	end_session(s, draining ? "shutting down" : "room is short", 421,
+	    draining ? "4.3.2 shutting down; come back soon"
+	    : "4.3.2 too busy for slow clients now; come back later");
 }
 
-/* The one with the least progress makes room. */
 static void
-evict_one(struct smtp_service *v)
+on_drop(void *session)
 {
-	struct session *s;
+	struct session *s = session;
 
-	TAILQ_FOREACH(s, &v->sessions, link)
-		if (!s->waiting)
-			break;
-	if (s == NULL)
-		return;
-	if (!s->ending) {
+	if (!s->guest.ending) {
 		smtp_server_end(&s->smtp, "room is short", 421,
 		    "4.3.2 too busy for slow clients now; come back later");
 		conn_flush(&s->conn);
-		log_info("%s: client=%s session ended: room is short", s->id, s->client);
 	}
 	session_free(s);
 }
@@ -275,7 +222,7 @@ on_checked(void *arg, struct ipc_in *in)
 	struct ipc_rcpt_answer a;
 
 	s->rcpt_call = 0;
-	s->waiting = false;
+	s->guest.waiting = false;
 	if (in == NULL || in->type != IPC_rcpt_answer || !ipc_get_rcpt_answer(in, &a)
 	    || (a.verdict == NO && (a.code < 400 || a.code > 599)))
 		memset(&a, 0, sizeof a);	/* NOT_SURE */
@@ -289,10 +236,10 @@ ask_rcpt(struct session *s)
 	struct smtp_service *v = s->service;
 
 	ipc_put_rcpt_check(&v->out, 0, &(struct ipc_rcpt_check){
-	    .client_class = CLIENT_STRANGER, .client = text(s->client),
+	    .client_class = CLIENT_STRANGER, .client = text(s->guest.client),
 	    .sender = s->smtp.envelope.sender, .recipient = s->smtp.asked.original,
 	    .smtputf8 = s->smtp.envelope.smtputf8 });
-	s->waiting = true;
+	s->guest.waiting = true;
 	s->rcpt_call = peers_call(v->router, &v->out, ANSWER_MS, on_checked, s);
 }
 
@@ -313,7 +260,7 @@ on_opened(void *arg, struct ipc_in *in)
 		return;
 	}
 	s->opening = NULL;
-	s->waiting = false;
+	s->guest.waiting = false;
 	s->cleanup = o->cleanup;
 	mem_free(o);
 	if (!good)
@@ -338,7 +285,7 @@ ask_open(struct session *s)
 	o = mem_alloc(sizeof *o);
 	*o = (struct opening){ .service = v, .session = s, .cleanup = channel_serial(c) };
 	s->opening = o;
-	s->waiting = true;
+	s->guest.waiting = true;
 	ipc_put_open(&v->out, 0, &(struct ipc_open){ .size_hint = s->smtp.size_octets });
 	channel_call(c, &v->out, OPEN_MS, on_opened, o);
 }
@@ -350,7 +297,7 @@ log_queued(const struct session *s)
 
 	log_info("%s: from=<%s> size=%llu nrcpt=%zu client=%s helo=%s proto=%.*s session=%s",
 	    s->smtp.queue_id, log_text(e->sender), (unsigned long long)s->smtp.octets, e->nrcpts,
-	    s->client, log_text(e->helo), BYTES_FMT(e->protocol), s->id);
+	    s->guest.client, log_text(e->helo), BYTES_FMT(e->protocol), s->guest.id);
 }
 
 static void
@@ -360,7 +307,7 @@ on_committed(void *arg, struct ipc_in *in)
 	struct ipc_committed a = { 0 };
 
 	s->commit_call = 0;
-	s->waiting = false;
+	s->guest.waiting = false;
 	if (in == NULL || in->type != IPC_committed || !ipc_get_committed(in, &a))
 		a.status = COMMIT_FAILED;
 	if (a.status == COMMIT_OK)
@@ -417,7 +364,7 @@ ask_commit(struct session *s)
 		return;
 	}
 	send_records(v, s, c);
-	s->waiting = true;
+	s->guest.waiting = true;
 	s->commit_call = channel_call(c, &v->out, COMMIT_MS, on_committed, s);
 }
 
@@ -433,11 +380,11 @@ serve(struct session *s, enum smtp_wants wants)
 		return false;
 	case SMTP_WANTS_OPEN:
 		ask_open(s);
-		return !s->waiting;
+		return !s->guest.waiting;
 	case SMTP_WANTS_COMMIT:
 		if (write_content(s))
 			ask_commit(s);
-		return !s->waiting;
+		return !s->guest.waiting;
 	case SMTP_WANTS_CLOSE:
 		close_session(s);
 		return false;
@@ -463,17 +410,17 @@ run(struct session *s)
 			drop_file(s);
 		if (serve(s, wants))
 			continue;
-		if (s->ending || !conn_choked(&s->conn))
+		if (s->guest.ending || !conn_choked(&s->conn))
 			break;
 		conn_flush(&s->conn);		/* it stopped for the replies' sake */
 		if (conn_choked(&s->conn))
 			break;			/* conn calls again when the client has read */
 	}
-	if (s->ending)
+	if (s->guest.ending)
 		return;
 	if (s->conn.out.n > replies || s->smtp.octets - s->progress_octets >= PROGRESS)
 		progress(s);
-	if (s->waiting) {
+	if (s->guest.waiting) {
 		conn_pause(&s->conn);
 	} else if (s->conn.paused) {
 		conn_resume(&s->conn);
@@ -488,7 +435,7 @@ on_input(void *owner)
 {
 	struct session *s = owner;
 
-	if (s->ending) {
+	if (s->guest.ending) {
 		buf_clear(&s->conn.in);
 		return;
 	}
@@ -497,31 +444,11 @@ on_input(void *owner)
 		    "5.5.1 you talked before the greeting; closing");
 		return;
 	}
-	if (!s->waiting)
+	if (!s->guest.waiting)
 		run(s);
 }
 
 /* ---- connections ---- */
-
-static void
-refuse_fd(int fd, const char *line)
-{
-	if (send(fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
-		log_debug("a refusal could not be sent");
-	close(fd);
-}
-
-static void
-make_id(struct smtp_service *v, char id[16])
-{
-	struct buf b;
-
-	buf_init(&b, 32);
-	base32_u64((uint64_t)clock_wall_us() * 64 + v->daemon->slot % 64, 12, &b);
-	base32_u64(v->serial++ % 32, 1, &b);
-	snprintf(id, 16, "%.*s", (int)b.n, (char *)b.p);
-	buf_fini(&b);
-}
 
 static bool
 talked_already(int fd)
@@ -549,55 +476,27 @@ greet(struct session *s)
 	conn_flush(&s->conn);
 }
 
-static void
-session_new(struct smtp_service *v, int fd, const char *client, const unsigned char key[16],
-    bool counted)
-{
-	struct session *s = mem_alloc(sizeof *s);
-
-	s->service = v;
-	s->file = -1;
-	s->counted = counted;
-	snprintf(s->client, sizeof s->client, "%s", client);
-	memcpy(s->key, key, 16);
-	make_id(v, s->id);
-	s->began_ms = s->progress_ms = clock_mono_ms();
-	TAILQ_INSERT_TAIL(&v->sessions, s, link);
-	v->count++;
-	timer_init(&s->deadline, &v->daemon->loop, on_deadline, s);
-	conn_init(&s->conn, &v->daemon->loop, fd, IN_MAX, OUT_MAX, on_input, on_end, s);
-	smtp_server_init(&s->smtp, v->rules, &s->conn.out, text(s->client), s->id);
-	greet(s);
-}
-
 void
 smtp_service_accept(struct smtp_service *v, int fd)
 {
-	char client[CLIENT_TEXT_MAX];
-	unsigned char key[16];
-	const int one = 1;
+	struct session *s = mem_alloc(sizeof *s);
+	enum crowd_verdict verdict = crowd_enter(&v->crowd, &s->guest, fd, s);
 
-	if (v->draining || !client_of(fd, client, key)) {
-		close(fd);
+	if (verdict != CROWD_WELCOME) {
+		crowd_refuse(fd, verdict == CROWD_TOO_MANY
+		    ? "421 4.7.0 too many connections from you; close some first\r\n"
+		    : verdict == CROWD_TOO_FAST
+		    ? "421 4.7.0 too many connections a minute from you; slow down\r\n" : "");
+		mem_free(s);
 		return;
 	}
-	switch (clients_enter(v->clients, key, clock_mono_ms())) {
-	case CLIENT_TOO_MANY:
-		log_info("client=%s refused: more than client_sessions at once", client);
-		refuse_fd(fd, "421 4.7.0 too many connections from you; close some first\r\n");
-		return;
-	case CLIENT_TOO_FAST:
-		log_info("client=%s refused: more than client_rate connections a minute", client);
-		refuse_fd(fd, "421 4.7.0 too many connections a minute from you; slow down\r\n");
-		return;
-	case CLIENT_WELCOME:
-		break;
-	}
-	if (v->count >= v->limits->sessions)
-		evict_one(v);
-	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == -1)
-		log_debug("TCP_NODELAY refused");
-	session_new(v, fd, client, key, true);
+	s->service = v;
+	s->file = -1;
+	s->began_ms = clock_mono_ms();
+	timer_init(&s->deadline, &v->daemon->loop, on_deadline, s);
+	conn_init(&s->conn, &v->daemon->loop, fd, IN_MAX, OUT_MAX, on_input, on_end, s);
+	smtp_server_init(&s->smtp, v->rules, &s->conn.out, text(s->guest.client), s->guest.id);
+	greet(s);
 }
 
 struct smtp_service *
@@ -610,13 +509,9 @@ smtp_service_new(struct daemon *d, const struct smtp_rules *rules, const struct 
 	v->limits = limits;
 	v->router = daemon_peers(d, "router");
 	v->cleanup = daemon_peers(d, "cleanup");
-	v->clients = clients_new(limits->client_sessions, limits->client_rate,
-	    (size_t)limits->sessions * 2);
-	TAILQ_INIT(&v->sessions);
+	crowd_init(&v->crowd, d, &limits->crowd, on_crowded, on_drop);
 	ipc_out_init(&v->out);
 	buf_init(&v->records, ENVELOPE_MAX);
-	timer_init(&v->sweep, &d->loop, on_sweep, v);
-	timer_set(&v->sweep, SWEEP_MS);
 	return v;
 }
 
@@ -627,10 +522,7 @@ smtp_service_free(struct smtp_service **service)
 
 	if (v == NULL)
 		return;
-	while (!TAILQ_EMPTY(&v->sessions))
-		session_free(TAILQ_FIRST(&v->sessions));
-	timer_clear(&v->sweep);
-	clients_free(&v->clients);
+	crowd_fini(&v->crowd);
 	ipc_out_fini(&v->out);
 	buf_fini(&v->records);
 	mem_free(v);
@@ -640,11 +532,11 @@ smtp_service_free(struct smtp_service **service)
 uint32_t
 smtp_service_sessions(const struct smtp_service *v)
 {
-	return v->count;
+	return v->crowd.count;
 }
 
 void
 smtp_service_drain(struct smtp_service *v)
 {
-	v->draining = true;
+	crowd_drain(&v->crowd);
 }

@@ -8,17 +8,15 @@
 #ifndef DAEMON_SMTP_SESSION_H
 #define DAEMON_SMTP_SESSION_H
 
-#include "daemon/daemon.h"
+#include "daemon/crowd.h"
 #include "mail/smtp_server.h"
 
 struct smtp_limits {
 	uint64_t	command_timeout_ms;	/* without a whole command; RFC 5321 section 4.5.3.2.7: 5 min */
 	uint64_t	content_timeout_ms;	/* without a KiB of content; section 4.5.3.2.5: 3 min */
 	uint64_t	session_timeout_ms;	/* for all of it */
-	uint64_t	stress_timeout_ms;	/* instead of the first two when three quarters of the sessions are taken */
 	uint64_t	greet_delay_ms;		/* who talks within it is refused; 0: only who talked before */
-	uint64_t	sessions;		/* of one worker */
-	uint64_t	client_sessions, client_rate;	/* of one address in one worker; a minute; 0: no limit */
+	struct crowd_limits crowd;
 };
 
 struct smtp_service;
