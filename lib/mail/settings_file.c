@@ -39,6 +39,7 @@ struct settings_file {
 	struct buf	*faults;	/* borrowed */
 	unsigned	 count;		/* of faults */
 	unsigned	 line;		/* where the statement begins */
+	bool		 open;		/* it ends inside quotes */
 	char		 said[256];	/* by libconfuse */
 	unsigned	 said_line;
 };
@@ -242,6 +243,15 @@ hear(cfg_t *cfg, const char *fmt, va_list ap)
 	reading->said_line = cfg->line > 0 ? (unsigned)cfg->line : 1;
 }
 
+static void
+fault_open(struct settings_file *f, const char *name)
+{
+	char dst[84];
+
+	fault(f, f->line, "%s: the value is missing, or a quote or brace is not closed; right "
+	    "would be name = value, name = \"value\" or name = {a, b}", shown(text(name), dst));
+}
+
 /* libconfuse's words, and what would be right. */
 static void
 fault_syntax(struct settings_file *f, const char *name)
@@ -256,8 +266,7 @@ fault_syntax(struct settings_file *f, const char *name)
 		at[strcspn(at, "'")] = '\0';
 		fault_unknown(f, line, at);
 	} else if (strstr(f->said, "end of file"))
-		fault(f, f->line, "%s: the value is missing, or a quote or brace is not closed; right "
-		    "would be name = value, name = \"value\" or name = {a, b}", shown(text(name), dst));
+		fault_open(f, name);
 	else
 		fault(f, line, "%s: %s; right would be name = value, name = \"value\" or, for a list, "
 		    "name = {a, b}", shown(text(name), dst), f->said);
@@ -284,9 +293,13 @@ read_statement(struct settings_file *f, const char *statement, const char *name,
 	else
 		for (size_t i = 0; i < f->n; i++) {
 			cfg_opt_t *opt = cfg_getnopt(cfg, (unsigned)i);
+			const char *set = f->entry[i].s->name;
 
-			if (strcmp(f->entry[i].s->name, name) == 0 || cfg_opt_size(opt) > 0)
+			if (strcmp(set, name) == 0)
 				take_value(f, &f->entry[i], opt, append);
+			else if (cfg_opt_size(opt) > 0)
+				fault(f, f->line, "%s: stands behind another setting; right would be a line of its own",
+				    set);
 		}
 	reading = NULL;
 	cfg_free(cfg);
@@ -352,6 +365,7 @@ statement_length(struct settings_file *f, unsigned char *p, size_t n)
 		if (c == '\n' && q == PLAIN && begins_statement(bytes_of(p + i, n - i)))
 			break;
 	}
+	f->open = q == DOUBLE || q == SINGLE;
 	return i;
 }
 
@@ -377,6 +391,10 @@ take_statement(struct settings_file *f, struct bytes s)
 	head = bytes_trim(bytes_head(head, head.n - append));
 	head = bytes_head(head, bytes_find(head, '\n'));
 	bytes_to_text(bytes_head(head, 64), name, sizeof name);
+	if (f->open) {			/* libconfuse would print what is behind the quote */
+		fault_open(f, name);
+		return;
+	}
 	statement = mem_alloc(s.n + 1);
 	memcpy(statement, s.p, s.n);
 	read_statement(f, statement, name, append);

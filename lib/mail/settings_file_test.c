@@ -95,6 +95,8 @@ static const struct { const char *content; unsigned faults; const char *says[3];
 	{ "log_file = \"/a\\nb\"", 1, { ":1: log_file: \"/a?b\": holds a control character" } },
 	{ "log_file = \"${HOME}/x\"", 1, { ":1: ${: the environment is not asked" } },
 	{ "/* quick = yes\n */", 1, { ":1: /*: a comment begins with #" } },
+	{ "quick = yes hostname = a.example", 1, { ":1: hostname: stands behind another setting" } },
+	{ "trusted_networks += {10.0.0.0/8\n}quick = yes", 1, { ":1: quick: stands behind another setting" } },
 	{ "quick = yes }", 1, { ":1: quick: ", "brace" } },
 };
 
