@@ -302,6 +302,7 @@ main(void)
 	b.d.owner = &b;
 	b.d.on_frame = on_frame;
 	b.d.sessions = sessions;
+	worker_prepare(KEEP_FILES | KEEP_WRITE);	/* as deliver_run and pop3d_run keep */
 	daemon_confine(&b.d, KEEP);
 	daemon_serve(&b.d);
 	tickets_wipe(&b.tickets);
