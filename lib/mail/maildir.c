@@ -328,23 +328,24 @@ name_settled(struct maildir *m, struct copy *c, const struct delivery *d)
 	}
 }
 
-/* One sync of new/ for all; the files' own where that was not done first. */
+/* Those whose content is synced need their names synced: once for all. The others need both, which fsync
+ * of the file does where we are (maildir.h). */
 static void
 make_durable(struct maildir *m, struct copy *c, size_t n)
 {
-	bool any = false, good;
-	int fault;
+	bool names = false;
+	int fault = 0;
 
 	for (size_t i = 0; i < n; i++)
-		any |= c[i].fault == 0;
-	good = !any || fsync(m->new) == 0;
-	fault = errno;
+		names |= c[i].fault == 0 && c[i].synced;
+	if (names && fsync(m->new) == -1)
+		fault = errno;
 	for (size_t i = 0; i < n; i++) {
 		if (c[i].fault != 0)
 			continue;
-		if (!good)
+		if (c[i].synced)
 			c[i].fault = fault;
-		else if (!c[i].synced && fsync(c[i].fd) == -1)
+		else if (fsync(c[i].fd) == -1)
 			c[i].fault = errno;
 	}
 }

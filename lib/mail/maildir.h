@@ -4,20 +4,21 @@
  * somebody has looked, then in cur/ with its flags in its name. Used by mail/mailbox.c.
  *
  * Delivery. A message gets its name in new/ only when it is whole, and DELIVERED is
- * said only when the file and its name are on disk (fsync of the file, fsync of
- * new/). Where the file system has O_TMPFILE there is no name before that, and nothing is
- * left behind by a crash; else the name is in tmp/. Which of these two is done first:
+ * said only when the file and its name are on disk. Where the file system has O_TMPFILE there is no
+ * name before that, and nothing is left behind by a crash; else the name is in tmp/.
  *
  *	any file system		write, fsync the file, name it, fsync new/
  *	ext4 with a journal	write, wait until the data is out (sync_file_range), name
- *				it, fsync new/, fsync the file
+ *				it, fsync the file
  *
- * The second needs one commit of the journal where the first needs two. It is sound there: the data is
- * with the disk before the name is made; the size and extents are in the same
- * transaction as the name or an earlier one (they are logged before the write-back
- * that we wait for is said to be over); and the commit has the disk flush its cache first.
- * So a name that survives a power cut is the name of a whole message. ext4 without a journal
- * gets the first order, and names in tmp/.
+ * The second needs one commit of the journal where the first needs two, which doubles what a disk can
+ * take. It is sound there: the data is with the disk before the name is made; size and extents are in
+ * the transaction of the name or an earlier one (they are logged before the write-back
+ * that we wait for is said to be over); the commit has the disk flush its cache first; and
+ * naming the file changes its inode, so that fsync of the file commits the name, too. So a name
+ * that survives a power cut is the name of a whole message, and after DELIVERED it
+ * survives. ext4 without a journal promises none of this: it gets the first order,
+ * and names in tmp/.
  *
  * Everything is done relative to held directories; nothing follows a symbolic link, waits for a
  * FIFO, or believes a file name.
@@ -58,7 +59,7 @@ struct maildir_list {
 bool	maildir_open(struct maildir *m, int dir, const char *what);
 void	maildir_close(struct maildir *m);	/* also removes what is old in tmp/ */
 
-/* n deliveries that share a sync of new/. outcome and reply: one each. */
+/* n deliveries that share what syncs they can. outcome and reply: one each. */
 void	maildir_deliver(struct maildir *m, const struct delivery *d, size_t n,
 	    enum outcome *outcome, struct buf *reply);
 
