@@ -56,7 +56,7 @@ opened(void)
 static void
 give(struct ledger *l, const char *prefix, unsigned n, uint32_t first)
 {
-	struct bytes name[100];
+	struct bytes name[100] = { { NULL, 0 } };
 	char octets[100][32];
 	uint32_t uid[100];
 
@@ -206,11 +206,10 @@ test_flipped_bits(void **state)
 	give(l, "name-", 40, 1);
 	ledger_free(&l);
 	for (int which = 0; which < 2; which++)
-		for (size_t at = 0; ; at += 7) {
+		for (size_t at = 0, end = SIZE_MAX; at < end; at += 7) {
 			slurp(files[0], &good[0]);
 			slurp(files[1], &good[1]);
-			if (at >= good[which].n)
-				break;
+			end = good[which].n;
 			good[which].p[at] ^= 1u << at % 8;
 			overwrite(files[which], buf_bytes(&good[which]));
 			l = opened();
@@ -222,8 +221,6 @@ test_flipped_bits(void **state)
 			buf_fini(&good[0]);
 			buf_fini(&good[1]);
 		}
-	buf_fini(&good[0]);
-	buf_fini(&good[1]);
 }
 
 static void
