@@ -121,10 +121,12 @@ def test_a_process_that_dies_at_start_is_named(make_suite, tmp_path):
 
 def test_a_stale_pid_file_is_no_obstacle(make_suite):
     s = make_suite(start=False)
+    dead = subprocess.Popen(["true"])
+    dead.wait()
     with open(s.pid_file, "w") as f:
-        f.write("1\n")
+        f.write(f"{dead.pid}\n")
     s.start()
-    assert s.master_pid() != 1
+    assert s.master_pid() != dead.pid
     greeted(s).close()
 
 

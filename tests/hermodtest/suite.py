@@ -216,7 +216,9 @@ class Suite:
         """None when it does not run."""
         try:
             pid = int(open(self.pid_file).read().split()[0])
-            return pid if proc.Proc(pid).state != "Z" else None
+            p = proc.Proc(pid)
+            # A stale pid file may name a process of somebody else by now.
+            return pid if p.state != "Z" and p.comm == "master" else None
         except (OSError, ValueError, IndexError):
             return None
 
