@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Fixtures of the tests of the whole suite: see tests/README.md."""
 import os
+import signal
 import sys
 
 import pytest
@@ -11,6 +12,15 @@ from hermodtest import proc  # noqa: E402
 from hermodtest.suite import Suite, sanitized, with_faults  # noqa: E402
 
 proc.become_subreaper()
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt("ended by a signal")
+
+
+# Fixtures end what they started then, as with ^C.
+signal.signal(signal.SIGTERM, interrupted)
+signal.signal(signal.SIGHUP, interrupted)
 
 
 def pytest_addoption(parser):
