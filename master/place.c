@@ -27,6 +27,7 @@
 #include "master/master.h"
 
 #define BACKLOG		1024	/* connections; the kernel takes what net.core.somaxconn allows */
+#define PID_TRIES	10
 #define BIND_WAIT_MS	5000	/* for the processes of a master that was killed to go */
 
 void
@@ -209,6 +210,15 @@ say_running(int fd, const struct config *c, struct buf *faults)
 	    "makes it read its configuration\n", (unsigned long long)number, c->s.pid_file);
 }
 
+/* The file that is open is the one that has the name. */
+static bool
+is_still(int fd, const char *path)
+{
+	struct stat is, named;
+
+	return fstat(fd, &is) == 0 && stat(path, &named) == 0 && is.st_ino == named.st_ino && is.st_dev == named.st_dev;
+}
+
 bool
 place_lock(struct place *p, const struct config *c, struct buf *faults)
 {
@@ -222,16 +232,21 @@ place_lock(struct place *p, const struct config *c, struct buf *faults)
 		    c->s.pid_file, geteuid() == 0 ? "" : " and you");
 		return false;
 	}
-	p->pid_fd = open(c->s.pid_file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0644);
-	if (p->pid_fd == -1 || fstat(p->pid_fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_nlink != 1) {
-		buf_fmt(faults, "pid_file: %s: cannot be opened: %s\n", c->s.pid_file,
-		    p->pid_fd == -1 ? strerror(errno) : "not a regular file of its own");
-		fd_close(&p->pid_fd);
-		return false;
+	for (int tries = 0; tries < PID_TRIES; tries++) {
+		p->pid_fd = open(c->s.pid_file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0644);
+		if (p->pid_fd == -1 || fstat(p->pid_fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_nlink > 1) {
+			buf_fmt(faults, "pid_file: %s: cannot be opened: %s\n", c->s.pid_file,
+			    p->pid_fd == -1 ? strerror(errno) : "not a regular file of its own");
+			break;
+		}
+		if (flock(p->pid_fd, LOCK_EX | LOCK_NB) == -1) {
+			say_running(p->pid_fd, c, faults);
+			break;
+		}
+		if (is_still(p->pid_fd, c->s.pid_file))
+			return true;
+		fd_close(&p->pid_fd);	/* the one before us ended just now, and took its file with it */
 	}
-	if (flock(p->pid_fd, LOCK_EX | LOCK_NB) == 0)
-		return true;
-	say_running(p->pid_fd, c, faults);
 	fd_close(&p->pid_fd);
 	return false;
 }
