@@ -426,7 +426,6 @@ serve(struct session *s)
 		if (s->broken || !fill(s))
 			break;
 	}
-	flush(s);
 }
 
 /* ---- the life of a session ---- */
@@ -478,9 +477,9 @@ pop3d_run(const struct pop3d_start *start)
 		buf_add(&s.out, start->output);
 		serve(&s);
 	}
-	flush(&s);
 	if (s.box != NULL)
-		mailbox_close(&s.box);
+		mailbox_close(&s.box);		/* before the reply to QUIT: who has it may come again at once */
+	flush(&s);
 	mem_free(s.deleted);
 	mem_free(s.fetched);
 	buf_fini(&s.in);
