@@ -22,7 +22,7 @@
 #define REPLY_MAX	256	/* octets of a reply that are kept with a recipient */
 #define SAVE_MS		1000	/* results are on disk by then */
 #define SAVE_AGAIN_MS	10000	/* when they could not be written */
-#define TROUBLE_MS	60000	/* a file that cannot be read: look again */
+#define TROUBLE_MS	10000	/* a file that cannot be read: look again */
 #define RETRY_EXACT_MS	120000	/* waits up to this are not rounded to a minute */
 
 static void	fill(struct qmgr *m, struct work *w);
@@ -202,24 +202,41 @@ hold(struct qmgr *m, struct work *w)
 	forget(m, w);
 }
 
+/* It comes back when its bucket is due, or exactly, when that is soon. */
 static void
-wait_for_retry(struct qmgr *m, struct work *w)
+wait_until(struct qmgr *m, const struct queue_message *q, uint64_t wait_ms)
 {
-	const struct qmgr_settings *s = m->settings;
-	struct queue_message *q = w->message;
-	uint64_t wait_ms;
-	uint32_t chance;
-
-	random_fill(&chance, sizeof chance);
-	wait_ms = retry_backoff_ms(q->envelope.attempts, w->uncertain ? s->uncertain_backoff_ms
-	    : s->minimal_backoff_ms, s->maximal_backoff_ms, chance);
-	q->envelope.next_s = clock_wall_s() + (int64_t)((wait_ms + 999) / 1000);
-	if (!save(m, w))
-		return;
-	if (queue_move(&m->queue, q, QUEUE_LATER))
+	if (q->place == QUEUE_LATER)
 		scan_due(m->scan, q->envelope.next_s);
 	if (wait_ms <= RETRY_EXACT_MS)
 		scan_again(m->scan, q->place, q->name, wait_ms);
+}
+
+/* Milliseconds from now. */
+static uint64_t
+next_attempt(struct qmgr *m, const struct work *w)
+{
+	const struct qmgr_settings *s = m->settings;
+	uint32_t chance;
+
+	random_fill(&chance, sizeof chance);
+	return retry_backoff_ms(w->message->envelope.attempts, w->uncertain ? s->uncertain_backoff_ms
+	    : s->minimal_backoff_ms, s->maximal_backoff_ms, chance);
+}
+
+static void
+wait_for_retry(struct qmgr *m, struct work *w)
+{
+	struct queue_message *q = w->message;
+
+	if (w->wait_ms == 0) {
+		w->wait_ms = next_attempt(m, w);
+		q->envelope.next_s = clock_wall_s() + (int64_t)((w->wait_ms + 999) / 1000);
+	}
+	if (!save(m, w))
+		return;
+	queue_move(&m->queue, q, QUEUE_LATER);
+	wait_until(m, q, w->wait_ms);
 	forget(m, w);
 }
 
@@ -255,6 +272,27 @@ conclude(struct qmgr *m, struct work *w)
 	}
 }
 
+/*
+ * Its state could not be written, perhaps because the disk is full: then nothing makes
+ * room but to deliver. So it is tried again out of memory when its time has come; not
+ * where somebody else may still be at it, for our own lock would not show that.
+ */
+static void
+conclude_again(struct qmgr *m, struct work *w)
+{
+	struct envelope *e = &w->message->envelope;
+
+	if (w->left || w->uncertain || tally(e).waiting == 0 || clock_wall_s() < e->next_s) {
+		conclude(m, w);
+		return;
+	}
+	w->concluded = false;
+	w->wait_ms = 0;
+	w->next_rcpt = 0;
+	fill(m, w);
+	schedule_run(m->schedule);
+}
+
 static void
 save_due(void *arg)
 {
@@ -267,7 +305,7 @@ save_due(void *arg)
 		if (w->unsaved_ms > now)
 			next = w->unsaved_ms < next ? w->unsaved_ms : next;
 		else if (w->concluded || (w->left && w->jobs == 0))
-			conclude(m, w);
+			conclude_again(m, w);
 		else
 			save(m, w);
 	}
@@ -486,7 +524,7 @@ fit(struct qmgr *m, struct queue_message *q, bool found, enum take *take)
 	}
 	if (e->next_s > now && e->next_s <= latest) {
 		if (queue_move(&m->queue, q, QUEUE_LATER))
-			scan_due(m->scan, e->next_s);
+			wait_until(m, q, (uint64_t)(e->next_s - now) * 1000);
 		return false;
 	}
 	return true;

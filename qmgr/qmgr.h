@@ -58,6 +58,7 @@ struct work {
 	uint32_t	 jobs;		/* recipients that are being routed, waiting, or delivered now */
 	uint64_t	 unsaved_ms;	/* since when, or when to try again; 0: all is on disk */
 	bool		 uncertain;	/* a delivery may go on without us: look again soon */
+	uint64_t	 wait_ms;	/* until the next attempt, from when it was decided; 0: it is not */
 	bool		 filling;	/* fill is on the stack */
 	bool		 left;		/* recipients were left to the next qmgr */
 	bool		 concluded;	/* nothing is left to do but to save and to move it */

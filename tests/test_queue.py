@@ -260,3 +260,57 @@ def test_nothing_is_left_by_an_aborted_session(suite):
     time.sleep(0.5)
     assert suite.queue_files() == []
     shutil.rmtree(suite.maildir("anna").path, ignore_errors=True)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("call,error", [("fsync:2", "EIO"), ("linkat:1", "EIO"), ("linkat:1", "ENOSPC"),
+                                        ("pwrite:1", "ENOSPC"), ("pwrite:2", "EIO"), ("openat:12", "EMFILE"),
+                                        ("openat:13", "ENFILE"), ("openat:14", "EMFILE"), ("calloc:60", "ENOMEM"),
+                                        ("linkat:2", "kill"), ("pwrite:3", "kill"),
+                                        pytest.param("fsync:3", "kill", marks=pytest.mark.long)])
+def test_cleanup_when_a_call_fails(make_suite, call, error):
+    """451 or 452 and nothing left of it, or 250 and it is delivered."""
+    s = make_suite(env={"HERMOD_FAULT": f"cleanup:{call}:{error}"}, **FAST)
+    s.crash_allowed = True
+    accepted, refused = [], 0
+    for i in range(12):
+        try:
+            s.send("anna", message(f"m{i:02}"))
+            accepted.append(f"m{i:02}")
+        except (smtplib.SMTPException, ConnectionError) as e:
+            codes = [e.smtp_code] if hasattr(e, "smtp_code") else [c for c, _ in getattr(e, "recipients", {}).values()]
+            assert all(400 <= c < 500 or c == -1 for c in codes), e
+            refused += 1
+            time.sleep(0.1)
+    s.maildir("anna").wait(len(accepted), 30)
+    s.wait_queue_empty()
+    got = subjects(s, "anna")
+    assert sorted(set(got) & set(accepted)) == accepted, (got, accepted)
+    if error != "kill":		# whose answer was lost may have arrived
+        assert got == accepted
+    assert accepted and s.queue_files() == []
+    if call.split(":")[0] in ("fsync", "linkat", "pwrite"):
+        assert refused > 0, "the fault did not happen"
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("call,error", [("fdatasync:1", "EIO"), ("pwrite:2", "ENOSPC"), ("pwrite:3+", "ENOSPC"),
+                                        ("renameat:1", "EIO"), ("unlinkat:1", "EIO"), ("openat:12", "EMFILE"),
+                                        ("fdatasync:2", "kill"),
+                                        pytest.param("unlinkat:2", "kill", marks=pytest.mark.long),
+                                        pytest.param("renameat:2", "kill", marks=pytest.mark.long)])
+def test_qmgr_when_a_call_fails(make_suite, call, error):
+    """Nothing that was accepted is lost, whatever fails."""
+    s = make_suite(env={"HERMOD_FAULT": f"qmgr:{call}:{error}"}, **FAST)
+    s.crash_allowed = True
+    path = block(s)
+    names = [f"m{i:02}" for i in range(6)]
+    for n in names:
+        s.send(["anna", "bert"], message(n))
+    s.wait_log(r"status=deferred")
+    time.sleep(1)
+    unblock(path)
+    wait_for(lambda: set(subjects(s, "anna")) == set(names) == set(subjects(s, "bert")), 100 * patience(),
+             why=lambda: f"{s.queue_files()}\n{s.log()[-3000:]}")
+    if not call.endswith("+"):
+        s.wait_queue_empty(100)
