@@ -446,7 +446,15 @@ open_mailbox(struct session *s)
 	worker_confine("pop3d", KEEP_FILES | KEEP_WRITE, dirs,
 	    mailbox_dirs(s->box, dirs, LEN(dirs)));
 	if (!mailbox_pop3_lock(s->box)) {
-		say(s, "-ERR [IN-USE] another POP3 session has this mailbox");
+		if (errno == EAGAIN) {
+			log_info("%.*s: the mailbox of %s is in use by another POP3 session",
+			    BYTES_FMT(s->start->session_id), log_text(s->start->account));
+			say(s, "-ERR [IN-USE] another POP3 session has this mailbox");
+			return false;
+		}
+		log_errno("%.*s: cannot lock the mailbox of %s", BYTES_FMT(s->start->session_id),
+		    log_text(s->start->account));
+		say(s, "-ERR [SYS/TEMP] your mailbox cannot be locked now; try again later");
 		return false;
 	}
 	if (!mailbox_scan(s->box)) {
