@@ -29,6 +29,8 @@
 #define OUT_AT		131072		/* octets gathered before they are sent */
 #define READ_MAX	65536
 #define LOCK_WAIT_MS	10000
+#define SESSION_WAIT_MS	2000		/* for another session of this mailbox to end */
+#define SESSION_STEP_MS	20
 #define ERRORS_MAX	50		/* commands not understood, then the session ends */
 
 struct session {
@@ -430,6 +432,31 @@ serve(struct session *s)
 
 /* ---- the life of a session ---- */
 
+/* One session at a time (RFC 1939 section 4). One that is about to end is waited for. */
+static bool
+lock_mailbox(struct session *s)
+{
+	uint64_t until = clock_mono_ms() + SESSION_WAIT_MS;
+
+	while (!mailbox_pop3_lock(s->box)) {
+		if (errno == EAGAIN && clock_mono_ms() < until) {
+			poll(NULL, 0, SESSION_STEP_MS);
+			continue;
+		}
+		if (errno == EAGAIN) {
+			log_info("%.*s: the mailbox of %s is in use by another POP3 session",
+			    BYTES_FMT(s->start->session_id), log_text(s->start->account));
+			say(s, "-ERR [IN-USE] another POP3 session has this mailbox");
+			return false;
+		}
+		log_errno("%.*s: cannot lock the mailbox of %s", BYTES_FMT(s->start->session_id),
+		    log_text(s->start->account));
+		say(s, "-ERR [SYS/TEMP] your mailbox cannot be locked now; try again later");
+		return false;
+	}
+	return true;
+}
+
 static bool
 open_mailbox(struct session *s)
 {
@@ -445,18 +472,8 @@ open_mailbox(struct session *s)
 	}
 	worker_confine("pop3d", KEEP_FILES | KEEP_WRITE, dirs,
 	    mailbox_dirs(s->box, dirs, LEN(dirs)));
-	if (!mailbox_pop3_lock(s->box)) {
-		if (errno == EAGAIN) {
-			log_info("%.*s: the mailbox of %s is in use by another POP3 session",
-			    BYTES_FMT(s->start->session_id), log_text(s->start->account));
-			say(s, "-ERR [IN-USE] another POP3 session has this mailbox");
-			return false;
-		}
-		log_errno("%.*s: cannot lock the mailbox of %s", BYTES_FMT(s->start->session_id),
-		    log_text(s->start->account));
-		say(s, "-ERR [SYS/TEMP] your mailbox cannot be locked now; try again later");
+	if (!lock_mailbox(s))
 		return false;
-	}
 	if (!mailbox_scan(s->box)) {
 		log_errno("%.*s: cannot read the mailbox of %s", BYTES_FMT(s->start->session_id),
 		    log_text(s->start->account));
