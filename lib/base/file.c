@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/encode.h"
@@ -280,4 +281,31 @@ fd_close(int *fd)
 		close(*fd);
 	*fd = -1;
 	errno = saved;
+}
+
+bool
+file_ext4_ordered(int fd)
+{
+	char link[64], target[512], path[600], options[4096];
+	struct stat st;
+	const char *base;
+	ssize_t n;
+	int in;
+
+	if (fstat(fd, &st) == -1)
+		return false;
+	snprintf(link, sizeof link, "/sys/dev/block/%u:%u", major(st.st_dev), minor(st.st_dev));
+	n = readlink(link, target, sizeof target - 1);
+	if (n <= 0)
+		return false;
+	target[n] = '\0';
+	base = strrchr(target, '/');
+	snprintf(path, sizeof path, "/proc/fs/ext4/%s/options", base ? base + 1 : target);
+	in = open(path, O_RDONLY | O_CLOEXEC);
+	n = in == -1 ? -1 : read(in, options, sizeof options - 1);
+	fd_close(&in);
+	if (n <= 0)
+		return false;
+	options[n] = '\0';
+	return strstr(options, "\ndata=ordered") || strstr(options, "\ndata=journal");
 }

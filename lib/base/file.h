@@ -20,6 +20,13 @@ bool	file_slurp(int dir, const char *name, struct buf *out);
 /* Through a temporary name in the same directory, fsync, rename, fsync of the directory. */
 bool	file_replace(int dir, const char *name, struct bytes content, mode_t mode);
 
+/*
+ * On ext4: whether it has a journal that orders data, as /proc/fs/ext4 says. Only then
+ * does an fsync of a file make the name durable that was linked to it before, and the
+ * link count with it. False where it cannot be told. Not after a process is confined.
+ */
+bool	file_ext4_ordered(int fd);
+
 int	dir_open(int dir, const char *name);		/* O_DIRECTORY|O_NOFOLLOW */
 bool	dir_make(int dir, const char *name, mode_t mode); /* EEXIST is fine when it is a directory */
 bool	dir_sync(int dir);

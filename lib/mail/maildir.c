@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -27,42 +26,16 @@
 
 /* ---- the mailbox ---- */
 
-/* True when /proc/fs/ext4 says that the file system has a journal which orders data. */
-static bool
-has_journal(dev_t dev)
-{
-	char link[64], target[512], path[600], options[4096];
-	const char *base;
-	ssize_t n;
-	int fd;
-
-	snprintf(link, sizeof link, "/sys/dev/block/%u:%u", major(dev), minor(dev));
-	n = readlink(link, target, sizeof target - 1);
-	if (n <= 0)
-		return false;
-	target[n] = '\0';
-	base = strrchr(target, '/');
-	snprintf(path, sizeof path, "/proc/fs/ext4/%s/options", base ? base + 1 : target);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd == -1 ? -1 : read(fd, options, sizeof options - 1);
-	fd_close(&fd);
-	if (n <= 0)
-		return false;
-	options[n] = '\0';
-	return strstr(options, "\ndata=ordered") || strstr(options, "\ndata=journal");
-}
-
 /* Chooses the way to deliver: see maildir.h. */
 static void
 know_file_system(struct maildir *m)
 {
 	struct statfs fs;
-	struct stat st;
 
 	m->unnamed = m->proc != -1;
 	if (fstatfs(m->new, &fs) == -1 || fs.f_type != EXT4_SUPER_MAGIC)
 		return;
-	m->ordered = fstat(m->new, &st) == 0 && has_journal(st.st_dev);
+	m->ordered = file_ext4_ordered(m->new);
 	/* Without a journal the link count of a file that gets its first name late is not
 	 * on disk with the name. */
 	m->unnamed = m->unnamed && m->ordered;

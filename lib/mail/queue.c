@@ -37,8 +37,7 @@ const char *const queue_place_name[QUEUE_PLACES] = {
 /*
  * Whose fsync of a file makes durable the name that was linked before it: ext4 and
  * XFS, whose journal holds link and inode in one transaction; in memory nothing
- * is durable. Of all others the directory is synced too. (ext4 without a
- * journal looks like ext4: doc/queue-format.md.)
+ * is durable. Of all others the directory is synced too.
  */
 static bool
 needs_sync_dir(int dir)
@@ -49,12 +48,21 @@ needs_sync_dir(int dir)
 		return true;
 	switch ((unsigned long)fs.f_type) {
 	case EXT4_SUPER_MAGIC:
+		return !file_ext4_ordered(dir);
 	case XFS_SUPER_MAGIC:
 	case TMPFS_MAGIC:
 	case RAMFS_MAGIC:
 		return false;
 	}
 	return true;
+}
+
+static bool
+is_ext4(int dir)
+{
+	struct statfs fs;
+
+	return fstatfs(dir, &fs) == 0 && fs.f_type == EXT4_SUPER_MAGIC;
 }
 
 static bool
@@ -89,8 +97,11 @@ queue_open(struct queue *q, int dir, int proc_fd)
 		queue_close(q);
 		return false;
 	}
-	q->no_tmpfile = !has_tmpfile(q->places[QUEUE_NEW]);
 	q->sync_dir = needs_sync_dir(q->places[QUEUE_NEW]);
+	/* ext4 without a journal: the link count of a file that gets its first name late is
+	 * not on disk with the name. */
+	q->no_tmpfile = !has_tmpfile(q->places[QUEUE_NEW])
+	    || (is_ext4(q->places[QUEUE_NEW]) && q->sync_dir);
 	return true;
 }
 
