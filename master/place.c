@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "mail/drop.h"
 #include "mail/network.h"
 #include "mail/table.h"
 #include "master/master.h"
@@ -112,6 +114,30 @@ ids_of(const char *service, const struct config *c, uid_t *uid, gid_t *gid)
 	return false;
 }
 
+/*
+ * Where hermod-drop leaves mail while the suite is down: its group may pass the queue's folder and add to drop/,
+ * not list it. Without the group (numeric ids, no root) pickup makes drop/ for itself. No link is
+ * followed: the queue's folder is a daemon's.
+ */
+static bool
+make_drop(int queue, const struct config *c, uid_t uid)
+{
+	const struct group *gr = geteuid() == 0 && c->s.uid_base == 0 ? getgrnam("hermod-drop") : NULL;
+	struct stat st;
+	bool good;
+	int fd;
+
+	if (gr == NULL)
+		return true;
+	if (!dir_make(queue, DROP_DIRECTORY, 0700) || (fd = dir_open(queue, DROP_DIRECTORY)) == -1)
+		return false;
+	good = fstat(fd, &st) == 0 && (st.st_uid == uid || st.st_uid == geteuid())
+	    && fchown(fd, uid, gr->gr_gid) == 0 && fchmod(fd, 01730) == 0
+	    && fchown(queue, (uid_t)-1, gr->gr_gid) == 0 && fchmod(queue, 0710) == 0;
+	fd_close(&fd);
+	return good;
+}
+
 static bool
 make_queue(struct place *p, const struct config *c, struct buf *faults)
 {
@@ -121,7 +147,14 @@ make_queue(struct place *p, const struct config *c, struct buf *faults)
 	if (!ids_of("qmgr", c, &uid, &gid))
 		return false;
 	p->queue_fd = own_directory("queue_directory", c->s.queue_directory, uid, gid, 0700, faults);
-	return p->queue_fd != -1;
+	if (p->queue_fd == -1)
+		return false;
+	if (!make_drop(p->queue_fd, c, uid)) {
+		buf_fmt(faults, "queue_directory: %s/%s: cannot be made or given to its group: %s\n",
+		    c->s.queue_directory, DROP_DIRECTORY, strerror(errno));
+		return false;
+	}
+	return true;
 }
 
 /* In a directory of root's the journal cannot make its file: then it is made for it. In one of its own,

@@ -5,7 +5,8 @@
  *
  * Its socket may be opened by every user of the host: what comes from there is
  * believed in nothing but the uid, which the kernel says. The message is in
- * pickup/submission.c, the list in pickup/list.c.
+ * pickup/submission.c, what came while the suite was down in pickup/drops.c, the
+ * list in pickup/list.c.
  */
 #include <stdio.h>
 #include <sys/socket.h>
@@ -20,6 +21,7 @@ struct client {
 	struct pickup	*pickup;		/* borrowed */
 	struct channel	*channel;		/* its own */
 	struct submission *submission;		/* owned */
+	uint32_t	 id;			/* of the frame that is answered next */
 	struct queue_lister *lister;		/* owned; NULL: no list in progress */
 	struct timer	 deadline;
 };
@@ -61,6 +63,17 @@ on_deadline(void *arg)
 	channel_close(&channel);
 }
 
+static void
+on_answer(void *arg, unsigned code, struct bytes words, const char *queue_id)
+{
+	struct client *c = arg;
+	struct pickup *p = c->pickup;
+
+	ipc_put_submitted(&p->out, c->id, &(struct ipc_submitted){ .code = code, .reply = words,
+	    .queue_id = text(queue_id) });
+	channel_reply(c->channel, c->id, &p->out);
+}
+
 static bool
 list(struct client *c, struct ipc_in *in)
 {
@@ -83,6 +96,9 @@ on_client_frame(void *arg, struct channel *channel, struct ipc_in *in)
 	timer_set(&c->deadline, c->pickup->settings->timeout_ms);
 	if (in->type == IPC_queue_list)
 		return list(c, in);
+	if (submission_waits(c->submission))
+		return false;			/* it does not wait for its answers */
+	c->id = in->id;
 	return submission_frame(c->submission, in);
 }
 
@@ -107,7 +123,7 @@ on_listen(void *owner, const char *setting, int fd)
 	timer_init(&c->deadline, &p->daemon->loop, on_deadline, c);
 	timer_set(&c->deadline, p->settings->timeout_ms);
 	c->channel = channel_new(&p->daemon->loop, fd, on_client_frame, on_client_gone, c);
-	c->submission = submission_new(p, c->channel, (uint32_t)who.uid);
+	c->submission = submission_new(p, (uint32_t)who.uid, on_answer, c);
 }
 
 static uint32_t
@@ -127,6 +143,8 @@ main(void)
 	daemon_settings(&d, pickup_settings, &settings);
 	if (!queue_open(&p.queue, daemon_file(&d, "queue_directory"), daemon_proc_fd(&d)))
 		log_fatal("cannot open the queue");
+	if (!drops_open(&p))
+		log_fatal("cannot open the drop folder");
 	daemon_confine(&d, KEEP_FILES | KEEP_WRITE | KEEP_ACCEPT);	/* ---- strangers only below ---- */
 	p.router = daemon_peers(&d, "router");
 	p.cleanup = daemon_peers(&d, "cleanup");
@@ -135,7 +153,9 @@ main(void)
 	d.owner = &p;
 	d.on_listen = on_listen;
 	d.sessions = sessions;
+	drops_serve(&p);
 	daemon_serve(&d);
+	drops_close(&p);
 	queue_close(&p.queue);
 	ipc_out_fini(&p.out);
 	buf_fini(&p.records);

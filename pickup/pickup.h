@@ -17,8 +17,7 @@ struct pickup_settings {
 
 extern const struct setting pickup_settings[];
 
-/* A message on its way in from a local command, one per client (pickup/submission.c). */
-struct submission;
+struct drops;
 
 struct pickup {
 	struct daemon	*daemon;
@@ -28,11 +27,24 @@ struct pickup {
 	struct ipc_out	 out;
 	struct buf	 records;
 	uint32_t	 clients;
+	struct drops	*drops;			/* owned */
 };
 
-struct submission	*submission_new(struct pickup *p, struct channel *c, uint32_t uid);
+/* A message on its way in from a local command, one per client (pickup/submission.c). */
+struct submission;
+
+
+/* An SMTP reply code and its words; the queue id once there is one. Never frees the submission. */
+typedef void (*submission_answer)(void *arg, unsigned code, struct bytes words, const char *queue_id);
+
+struct submission	*submission_new(struct pickup *p, uint32_t uid, submission_answer on_answer, void *arg);
 void			 submission_free(struct submission **s);
-/* A frame of the client; false: it made no sense, the connection ends. */
+/* Each false: not now. Answered, now or later, but for content; after the answer to end another may begin. */
+bool			 submission_begin(struct submission *s, const struct ipc_submit *m);
+bool			 submission_rcpt(struct submission *s, const struct ipc_submit_rcpt *m);
+bool			 submission_content(struct submission *s, struct bytes octets);
+bool			 submission_end(struct submission *s);
+/* A frame of a client that is one of these; false: it made no sense, the connection ends. */
 bool			 submission_frame(struct submission *s, struct ipc_in *in);
 bool			 submission_waits(const struct submission *s);	/* for router or cleanup, not for its client */
 
@@ -45,5 +57,12 @@ struct queue_lister	*queue_lister_new(struct pickup *p);
 void			 queue_lister_free(struct queue_lister **l);
 /* Up to LIST_BATCH entries, then queue_end with their number: 0 when there are no more. */
 void			 queue_lister_batch(struct queue_lister *l, struct channel *c, uint32_t id);
+
+
+/* What was dropped while the suite was down (pickup/drops.c): looked for now and once a minute. Called before
+ * confinement; false: logged. */
+bool			 drops_open(struct pickup *p);
+void			 drops_serve(struct pickup *p);
+void			 drops_close(struct pickup *p);
 
 #endif

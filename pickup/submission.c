@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * pickup/submission.c - one message from a local command: any user of the host may
- * be at the other end, and sends what it likes. The client waits for the answer to
- * each of its frames but `submit_data`; who does not is closed.
+ * be at the other end, and sends what it likes. It waits for the answer to all but
+ * content; who does not is closed. What was dropped while the suite was down
+ * (pickup/drops.c) comes this way, too.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -33,8 +34,9 @@ struct opening;
 
 struct submission {
 	struct pickup	*pickup;		/* borrowed */
-	struct channel	*client;		/* borrowed: whoever frees it frees this first */
-	uint32_t	 uid, id;		/* id: of the frame that waits for an answer */
+	submission_answer answer;
+	void		*arg;			/* of answer; borrowed: whoever frees it frees this first */
+	uint32_t	 uid;
 	unsigned	 state;
 	struct arena	*mail;			/* owned */
 	struct envelope	 envelope;
@@ -67,11 +69,7 @@ static const struct bytes names[FIELDS] = {
 static void
 answer(struct submission *s, unsigned code, struct bytes words)
 {
-	struct pickup *p = s->pickup;
-
-	ipc_put_submitted(&p->out, s->id, &(struct ipc_submitted){ .code = code,
-	    .reply = bytes_head(words, 512), .queue_id = text(s->queue_id) });
-	channel_reply(s->client, s->id, &p->out);
+	s->answer(s->arg, code, bytes_head(words, 512), s->queue_id);
 }
 
 static void
@@ -116,13 +114,14 @@ reset(struct submission *s)
 }
 
 struct submission *
-submission_new(struct pickup *p, struct channel *c, uint32_t uid)
+submission_new(struct pickup *p, uint32_t uid, submission_answer on_answer, void *arg)
 {
 	struct submission *s = mem_alloc(sizeof *s);
 
 	s->pickup = p;
-	s->client = c;
 	s->uid = uid;
+	s->answer = on_answer;
+	s->arg = arg;
 	s->file = -1;
 	buf_init(&s->content, 8 * WRITE_AT);
 	return s;
@@ -201,14 +200,16 @@ on_opened(void *arg, struct ipc_in *in)
 	mem_free(o);
 }
 
-static bool
-begin(struct submission *s, const struct ipc_submit *m)
+bool
+submission_begin(struct submission *s, const struct ipc_submit *m)
 {
 	struct pickup *p = s->pickup;
 	struct channel *c = peers_pick(p->cleanup);
 	struct smtp_address from;
 	struct opening *o;
 
+	if (s->state != IDLE)
+		return false;
 	s->mail = arena_new(MAIL_MAX);
 	if (!m->null_sender) {
 		if (smtp_mailbox_parse(m->sender, SMTP_TAKE_UTF8, s->mail, &from) != SMTP_ADDRESS_OK) {
@@ -259,12 +260,14 @@ on_checked(void *arg, struct ipc_in *in)
 	}
 }
 
-static bool
-add_rcpt(struct submission *s, const struct ipc_submit_rcpt *m)
+bool
+submission_rcpt(struct submission *s, const struct ipc_submit_rcpt *m)
 {
 	struct pickup *p = s->pickup;
 	struct smtp_address to;
 
+	if (s->state != ADDRESSES)
+		return false;
 	if (s->given >= p->settings->recipients || arena_used(s->mail) > ROUTES_MAX) {
 		answer(s, 452, text("4.5.3 too many recipients; send the others in another message"));
 		return true;
@@ -325,12 +328,15 @@ content(struct submission *s, const char *p, size_t n)
 }
 
 /* Every CR, LF or CRLF of the user's ends a line; ours end in CRLF. */
-static void
-take_content(struct submission *s, struct bytes in)
+bool
+submission_content(struct submission *s, struct bytes in)
 {
 	const char *p = (const char *)in.p;
 	size_t from = 0;
 
+	if (s->state != ADDRESSES && s->state != CONTENT)
+		return false;
+	s->state = CONTENT;
 	for (size_t i = 0; i < in.n; i++) {
 		bool after_cr = s->cr;
 
@@ -348,6 +354,7 @@ take_content(struct submission *s, struct bytes in)
 		s->line_open = false;
 	}
 	content(s, p + from, in.n - from);
+	return true;
 }
 
 static void
@@ -476,11 +483,13 @@ commit(struct submission *s, struct channel *c)
 	s->call = channel_call(c, &p->out, COMMIT_MS, on_committed, s);
 }
 
-static bool
-finish(struct submission *s)
+bool
+submission_end(struct submission *s)
 {
 	struct channel *c = peers_by_serial(s->pickup->cleanup, s->cleanup);
 
+	if (s->state != ADDRESSES && s->state != CONTENT)
+		return false;
 	if (s->line_open)
 		content(s, "\r\n", 2);
 	head_end(s->head);
@@ -513,25 +522,17 @@ submission_frame(struct submission *s, struct ipc_in *in)
 	struct ipc_submit begins;
 	struct ipc_submit_rcpt rcpt;
 	struct ipc_submit_data data;
-	struct ipc_submit_end end;
+	struct ipc_submit_end ends;
 
-	if (submission_waits(s))
-		return false;			/* it does not wait for its answers */
-	s->id = in->id;
 	switch (in->type) {
 	case IPC_submit:
-		return s->state == IDLE && ipc_get_submit(in, &begins) && begin(s, &begins);
+		return ipc_get_submit(in, &begins) && submission_begin(s, &begins);
 	case IPC_submit_rcpt:
-		return s->state == ADDRESSES && ipc_get_submit_rcpt(in, &rcpt) && add_rcpt(s, &rcpt);
+		return ipc_get_submit_rcpt(in, &rcpt) && submission_rcpt(s, &rcpt);
 	case IPC_submit_data:
-		if ((s->state != ADDRESSES && s->state != CONTENT) || !ipc_get_submit_data(in, &data))
-			return false;
-		s->state = CONTENT;
-		take_content(s, data.octets);
-		return true;
+		return ipc_get_submit_data(in, &data) && submission_content(s, data.octets);
 	case IPC_submit_end:
-		return (s->state == ADDRESSES || s->state == CONTENT) && ipc_get_submit_end(in, &end)
-		    && finish(s);
+		return ipc_get_submit_end(in, &ends) && submission_end(s);
 	default:
 		return false;
 	}

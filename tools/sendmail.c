@@ -6,10 +6,10 @@
  */
 #include <errno.h>
 #include <pwd.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -31,8 +31,6 @@ struct options {
 	char		**rcpts;
 	int		nrcpts;
 };
-
-struct place { const char *run_directory, *hostname, *alias_map; uint64_t message_octets; };
 
 static void
 usage(FILE *to)
@@ -126,6 +124,16 @@ set_sender(struct options *o, const char *value)
 	o->sender = value;
 }
 
+/* RFC 3461 section 4.4. */
+static void
+set_envid(struct options *o, const char *value)
+{
+	for (const char *c = value; *c != '\0'; c++)
+		if (*c < 33 || *c > 126 || c - value >= 100)
+			bad_usage("-V takes at most 100 printable characters, no space: ", value);
+	o->envid = value;
+}
+
 /* Options that have a value, in the same word or the next. */
 static const char with_value[] = "bBCdfFhLNoOpRrVX";
 
@@ -140,7 +148,7 @@ set(struct options *o, char c, const char *value)
 	case 'F':	o->name = value; break;
 	case 'N':	o->notify = notify_bits(value); break;
 	case 'o':	set_o(o, value); break;
-	case 'V':	o->envid = value; break;
+	case 'V':	set_envid(o, value); break;
 	case 't':	o->take_rcpts = true; break;
 	case 'i':	o->ignore_dots = true; break;
 	case 'v':	o->verbose = true; break;
@@ -203,6 +211,17 @@ parse(struct options *o, int argc, char **argv)
 
 /* ---- where the suite is ---- */
 
+/* pickup's limits, which it holds itself: so it is said early. */
+static const struct setting limits[] = {
+	SET_SIZE("message_size_limit",	struct place, message_octets, "25M", 0, 0),
+	SET_NUMBER("pickup_recipient_limit", struct place, recipients, "1000", 0, 0),
+	SET_SIZE("header_size_limit",	struct place, header_octets, "256K", 0, 0),
+	SET_NUMBER("mime_depth_limit",	struct place, mime_depth, "50", 0, 0),
+	SET_NUMBER("mime_part_limit",	struct place, mime_parts, "2000", 0, 0),
+	SET_NUMBER("hop_limit",		struct place, hops, "100", 0, 0),
+	SET_END
+};
+
 static int
 find_place(const struct options *o, struct place *where)
 {
@@ -221,7 +240,9 @@ find_place(const struct options *o, struct place *where)
 	where->run_directory = settings_value(f, "run_directory");
 	where->hostname = settings_value(f, "hostname");
 	where->alias_map = settings_value(f, "alias_map");
-	where->message_octets = 1ull << 40;	/* pickup holds the limit */
+	where->program_directory = settings_value(f, "program_directory");
+	where->conf = o->conf;
+	settings_fill(f, limits, where);
 	return EX_OK;
 }
 
@@ -357,7 +378,7 @@ send_message(struct pickup_client *p, const struct options *o, const struct plac
 	}
 	if (alive && !add_recipients(p, o, where, m, &code))
 		return code;
-	if (!alive || !add_from(p, o, m, sender) || !message_send(m, STDIN_FILENO, p)
+	if (!alive || !add_from(p, o, m, sender) || !message_send(m, p)
 	    || !pickup_end(p, &a)) {
 		fprintf(stderr, "sendmail: the mail system went away; try again\n");
 		return EX_TEMPFAIL;
@@ -369,37 +390,20 @@ send_message(struct pickup_client *p, const struct options *o, const struct plac
 	return exit_code(&a);
 }
 
-/* hermod-drop reads the message itself and keeps it until the suite is up. */
 static int
-drop(int argc, char **argv, const char *run_directory)
-{
-	char **args = mem_array((size_t)argc + 2, sizeof *args);
-
-	(void)run_directory;
-	args[0] = mem_text("hermod-drop");
-	for (int i = 1; i < argc; i++)
-		args[i] = argv[i];
-	execv(HERMOD_LIBEXECDIR "/hermod-drop", args);
-	fprintf(stderr, "sendmail: the mail system is down and the message cannot be kept (%s: %s); "
-	    "start it with: hermod start\n", HERMOD_LIBEXECDIR "/hermod-drop", strerror(errno));
-	return EX_TEMPFAIL;
-}
-
-static int
-deliver(const struct options *o, const struct place *where, int argc, char **argv)
+deliver(const struct options *o, const struct place *where)
 {
 	struct pickup_client p;
 	struct message m;
-	int code = pickup_connect(&p, where->run_directory);
+	int code;
 
-	if (code == EX_TEMPFAIL)
-		return drop(argc, argv, where->run_directory);
-	if (code != EX_OK)
-		return code;
-	if (message_begin(&m, STDIN_FILENO, !o->ignore_dots, o->take_rcpts, &code))
+	if (message_begin(&m, STDIN_FILENO, !o->ignore_dots, o->take_rcpts, &code)
+	    && message_read(&m, STDIN_FILENO, where->message_octets, &code)
+	    && (code = suite_connect(&p, where)) == EX_OK) {
 		code = send_message(&p, o, where, &m);
+		pickup_close(&p);
+	}
 	message_fini(&m);
-	pickup_close(&p);
 	return code;
 }
 
@@ -446,10 +450,10 @@ main(int argc, char **argv)
 	if (code != EX_OK)
 		return code;
 	switch (o.mode) {
-	case SMTP:	return smtp_on_stdin(where.run_directory, where.hostname, where.message_octets);
+	case SMTP:	return smtp_on_stdin(&where);
 	case VERIFY:	return verify(&o, &where);
 	case LIST:	return show_queue(where.run_directory, o.json);
 	case ALIASES:	return rebuild_aliases(where.alias_map);
-	default:	return deliver(&o, &where, argc, argv);
+	default:	return deliver(&o, &where);
 	}
 }

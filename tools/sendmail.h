@@ -9,6 +9,13 @@
 
 #include "mail/ipc.h"
 
+/* Where the suite is; texts are of the configuration, for the life of the process. */
+struct place {
+	const char	*conf;		/* -C; NULL: as built */
+	const char	*run_directory, *program_directory, *hostname, *alias_map;
+	uint64_t	 message_octets, recipients, header_octets, mime_depth, mime_parts, hops;	/* pickup's limits */
+};
+
 /* ---- sendmail_client.c: a conversation with pickup ---- */
 
 struct pickup_client {
@@ -22,6 +29,11 @@ struct pickup_answer { unsigned code; char reply[513], queue_id[33]; };
 
 /* Connects. EX_OK; EX_TEMPFAIL: nobody is there (the suite is down); else what is wrong was said. */
 int	pickup_connect(struct pickup_client *p, const char *run_directory);
+/* The same with hermod-drop in pickup's place, which keeps the message until the suite is up. Any fault
+ * was said. conf: -C, or NULL. */
+int	drop_connect(struct pickup_client *p, const char *program_directory, const char *conf);
+/* pickup, or hermod-drop when the suite is down. */
+int	suite_connect(struct pickup_client *p, const struct place *where);
 void	pickup_close(struct pickup_client *p);
 /* Each true: *a has what pickup said. False: the connection broke. */
 bool	pickup_begin(struct pickup_client *p, const struct ipc_submit *m, struct pickup_answer *a);
@@ -43,6 +55,7 @@ struct message {
 	bool		dot_ends;	/* a line of a single dot ends the message (without -i) */
 	unsigned char	dot;		/* state of the search for it */
 	bool		has_from;
+	int		spool;		/* owned: what follows head, read to its end; -1: nothing does */
 	struct buf	rcpts;		/* owned: -t, a run of TEXT (mail/ipc.h) */
 };
 
@@ -51,12 +64,15 @@ struct message {
 /* Reads until the header section is whole. take_rcpts: -t, To, Cc, Bcc. False: said; *code is set. */
 bool	message_begin(struct message *m, int fd, bool dot_ends, bool take_rcpts, int *code);
 void	message_fini(struct message *m);
-/* Hands all of it on. False: the connection or the input broke. */
-bool	message_send(struct message *m, int fd, struct pickup_client *p);
+/* Reads the rest into a file without name: who writes to us may take hours (cron does), and nobody else need
+ * wait for it. Stops soon past limit octets: that is refused. False: said; *code is set. */
+bool	message_read(struct message *m, int fd, uint64_t limit, int *code);
+/* Hands all of it on. False: the connection broke. */
+bool	message_send(struct message *m, struct pickup_client *p);
 
 /* ---- sendmail_smtp.c: -bs ---- */
 
-int	smtp_on_stdin(const char *run_directory, const char *hostname, uint64_t message_octets);
+int	smtp_on_stdin(const struct place *where);
 
 /* ---- sendmail_queue.c: -bp, mailq ---- */
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -45,8 +46,7 @@ pickup_connect(struct pickup_client *p, const char *run_directory)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 
-	memset(p, 0, sizeof *p);
-	p->fd = -1;
+	*p = (struct pickup_client){ .fd = -1 };
 	if ((size_t)snprintf(to.sun_path, sizeof to.sun_path, "%s/public/pickup", run_directory)
 	    >= sizeof to.sun_path) {
 		fprintf(stderr, "sendmail: run_directory is too long for a socket: %s\n", run_directory);
@@ -63,6 +63,57 @@ pickup_connect(struct pickup_client *p, const char *run_directory)
 		return EX_OK;
 	pickup_close(p);
 	return EX_TEMPFAIL;
+}
+
+/* The child: hermod-drop, with our socket as its standard input. */
+static _Noreturn void
+become_drop(int fd, const char *program, const char *conf)
+{
+	char *const args[] = { mem_text("hermod-drop"), conf ? mem_text("-C") : NULL,
+	    conf ? mem_text(conf) : NULL, NULL };
+
+	if (dup2(fd, STDIN_FILENO) != -1)	/* lint: for the program that is executed */
+		execv(program, args);
+	fprintf(stderr, "sendmail: the mail system is down and the message cannot be kept (%s: %s); start it "
+	    "with: hermod start\n", program, strerror(errno));
+	_exit(EX_TEMPFAIL);
+}
+
+int
+drop_connect(struct pickup_client *p, const char *program_directory, const char *conf)
+{
+	char program[1024];
+	int fds[2] = { -1, -1 };
+	pid_t pid = -1;
+
+	*p = (struct pickup_client){ .fd = -1 };
+	snprintf(program, sizeof program, "%s/hermod-drop", program_directory);
+	if (!ipc_pair(fds) || (pid = fork()) == -1) {
+		fprintf(stderr, "sendmail: cannot run %s: %s\n", program, strerror(errno));
+		fd_close(&fds[0]);
+		fd_close(&fds[1]);
+		return EX_OSERR;
+	}
+	if (pid == 0)
+		become_drop(fds[1], program, conf);
+	fd_close(&fds[1]);
+	p->fd = fds[0];
+	ipc_out_init(&p->out);
+	p->frame = mem_alloc(IPC_FRAME_MAX);
+	if (greet(p))
+		return EX_OK;			/* it ends when we close */
+	pickup_close(p);
+	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
+		;				/* it has said what was wrong */
+	return EX_TEMPFAIL;
+}
+
+int
+suite_connect(struct pickup_client *p, const struct place *where)
+{
+	int code = pickup_connect(p, where->run_directory);
+
+	return code == EX_TEMPFAIL ? drop_connect(p, where->program_directory, where->conf) : code;
 }
 
 void
@@ -95,6 +146,11 @@ ask(struct pickup_client *p, struct pickup_answer *a)
 bool
 pickup_begin(struct pickup_client *p, const struct ipc_submit *m, struct pickup_answer *a)
 {
+	if (m->sender.n > 1024) {
+		*a = (struct pickup_answer){ .code = 501 };
+		snprintf(a->reply, sizeof a->reply, "5.1.7 the sender address is too long");
+		return true;
+	}
 	ipc_put_submit(&p->out, ++p->id, m);
 	return ask(p, a);
 }

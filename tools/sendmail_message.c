@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * tools/sendmail_message.c - the message on standard input: its header section is
- * looked at first (recipients, From), then all of it goes to pickup as it is.
+ * looked at first (recipients, From); when all of it has come it goes to pickup as it is.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/file.h"
 #include "proto/rfc5322_addresses.h"
 #include "proto/rfc5322_field.h"
 #include "proto/smtp_address.h"
@@ -145,7 +148,7 @@ message_begin(struct message *m, int fd, bool dot_ends, bool take_rcpts, int *co
 	struct bytes rest;
 	struct field f;
 
-	*m = (struct message){ .dot_ends = dot_ends };
+	*m = (struct message){ .dot_ends = dot_ends, .spool = -1 };
 	buf_init(&m->head, HEAD_READ_MAX + 2 * PIECE);
 	buf_init(&m->rcpts, 4 << 20);
 	*code = EX_IOERR;
@@ -174,19 +177,47 @@ message_fini(struct message *m)
 {
 	buf_fini(&m->head);
 	buf_fini(&m->rcpts);
+	fd_close(&m->spool);
 }
 
 bool
-message_send(struct message *m, int fd, struct pickup_client *p)
+message_read(struct message *m, int fd, uint64_t limit, int *code)
 {
 	struct buf piece;
-	bool good = (!m->no_header || pickup_data(p, text("\n"))) && pickup_data(p, buf_bytes(&m->head));
+	uint64_t octets = m->head.n;
+	bool good = true;
 
+	if (m->eof)
+		return true;
+	*code = EX_IOERR;
+	m->spool = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (m->spool == -1)
+		m->spool = memfd_create("message", MFD_CLOEXEC);	/* its file system has no such files */
 	buf_init(&piece, 2 * PIECE);
-	while (good && !m->eof) {
+	while (good && !m->eof && octets <= limit) {
 		buf_clear(&piece);
-		good = read_piece(m, fd, &piece) && pickup_data(p, buf_bytes(&piece));
+		if (!read_piece(m, fd, &piece)) {
+			good = false;
+		} else if (!file_write(m->spool, buf_bytes(&piece))) {
+			fprintf(stderr, "sendmail: cannot keep the message in /tmp: %s\n", strerror(errno));
+			good = false;
+		}
+		octets += piece.n;
 	}
 	buf_fini(&piece);
 	return good;
+}
+
+bool
+message_send(struct message *m, struct pickup_client *p)
+{
+	static unsigned char piece[PIECE];
+	bool good = (!m->no_header || pickup_data(p, text("\n"))) && pickup_data(p, buf_bytes(&m->head));
+	ssize_t n = 0;
+
+	if (m->spool == -1 || !good)
+		return good;
+	for (off_t at = 0; good && (n = pread(m->spool, piece, sizeof piece, at)) > 0; at += n)
+		good = pickup_data(p, bytes_of(piece, (size_t)n));
+	return good && n == 0;
 }

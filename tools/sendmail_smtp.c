@@ -15,7 +15,7 @@
 #include "tools/sendmail.h"
 
 struct talk {
-	const char	*run_directory;		/* borrowed */
+	const struct place *where;		/* borrowed */
 	struct smtp_server s;
 	struct pickup_client pickup;
 	bool		connected, begun;
@@ -27,7 +27,7 @@ static bool
 connected(struct talk *t)
 {
 	if (!t->connected)
-		t->connected = pickup_connect(&t->pickup, t->run_directory) == EX_OK;
+		t->connected = suite_connect(&t->pickup, t->where) == EX_OK;
 	return t->connected;
 }
 
@@ -150,15 +150,17 @@ drive(struct talk *t)
 }
 
 int
-smtp_on_stdin(const char *run_directory, const char *hostname, uint64_t message_octets)
+smtp_on_stdin(const struct place *where)
 {
 	const struct smtp_rules rules = {
-		.hostname = hostname, .authserv_id = hostname, .message_octets = message_octets,
-		.recipients = 1000, .line_octets = 4096, .header_octets = 1 << 20,
-		.header_line_octets = 1 << 16, .mime_depth = 100, .mime_parts = 100000, .hops = 100,
+		.hostname = where->hostname, .authserv_id = where->hostname,
+		.message_octets = where->message_octets,
+		.recipients = where->recipients, .line_octets = 4096,
+		.header_octets = where->header_octets, .mime_depth = where->mime_depth,
+		.mime_parts = where->mime_parts, .hops = where->hops,
 		.errors = 1000, .junk = 100000, .normalize_newlines = true,
 	};
-	struct talk t = { .run_directory = run_directory };
+	struct talk t = { .where = where };
 	bool on = true;
 
 	buf_init(&t.in, 1 << 17);
