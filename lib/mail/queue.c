@@ -58,14 +58,6 @@ needs_sync_dir(int dir)
 }
 
 static bool
-is_ext4(int dir)
-{
-	struct statfs fs;
-
-	return fstatfs(dir, &fs) == 0 && fs.f_type == EXT4_SUPER_MAGIC;
-}
-
-static bool
 has_tmpfile(int dir)
 {
 	int fd = openat(dir, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
@@ -98,10 +90,7 @@ queue_open(struct queue *q, int dir, int proc_fd)
 		return false;
 	}
 	q->sync_dir = needs_sync_dir(q->places[QUEUE_NEW]);
-	/* ext4 without a journal: the link count of a file that gets its first name late is
-	 * not on disk with the name. */
-	q->no_tmpfile = !has_tmpfile(q->places[QUEUE_NEW])
-	    || (is_ext4(q->places[QUEUE_NEW]) && q->sync_dir);
+	q->no_tmpfile = !has_tmpfile(q->places[QUEUE_NEW]);
 	return true;
 }
 
