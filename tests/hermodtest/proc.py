@@ -127,8 +127,9 @@ def free_ports(n):
     """n ports of 127.0.0.1 that nobody has right now; below those that the kernel gives
     to clients, one of which could take it before we do."""
     ports = set()
-    # Tests that run side by side (gw0, gw1, ...) choose from ranges of their own.
-    side = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8
+    # Tests that run side by side choose from ranges of their own: summary numbers them,
+    # so does pytest -n (gw0, gw1, ...).
+    side = int(os.environ.get("HERMOD_TEST_SIDE", os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])) % 8
     while len(ports) < n:
         port = random.randrange(10000 + side * 2750, 10000 + (side + 1) * 2750)
         if is_free(port):

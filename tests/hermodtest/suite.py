@@ -218,7 +218,12 @@ class Suite:
             pid = int(open(self.pid_file).read().split()[0])
             p = proc.Proc(pid)
             # A stale pid file may name a process of somebody else by now.
-            return pid if p.state != "Z" and p.comm == "master" else None
+            if p.state == "Z" or p.comm != "master":
+                return None
+            # Not to be read of another user's; then the name has to do.
+            if os.access(f"/proc/{pid}/exe", os.R_OK) and not os.readlink(f"/proc/{pid}/exe").startswith(self.build):
+                return None
+            return pid
         except (OSError, ValueError, IndexError):
             return None
 
