@@ -33,8 +33,8 @@ main(void)
 
 	daemon_start(&d, "cleanup");
 	daemon_settings(&d, cleanup_settings, &settings);
+	open_queue(&d, &settings, &queue);		/* /proc and /sys say what its file system promises */
 	daemon_confine(&d, KEEP_FILES | KEEP_WRITE | KEEP_LEASE);	/* ---- strangers only below ---- */
-	open_queue(&d, &settings, &queue);
 	drafts = drafts_new(&d, &queue, &settings);
 	d.owner = drafts;
 	d.on_frame = drafts_frame;

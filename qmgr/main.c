@@ -45,10 +45,10 @@ main(void)
 
 	daemon_start(&d, "qmgr");
 	daemon_settings(&d, qmgr_settings, &settings);
-	daemon_confine(&d, KEEP_FILES | KEEP_WRITE);	/* ---- strangers only below ---- */
 	dir = daemon_file(&d, "queue_directory");
 	if (dir == -1 || !queue_open(&m.queue, dir, daemon_proc_fd(&d)))
 		log_fatal("the queue cannot be opened");
+	daemon_confine(&d, KEEP_FILES | KEEP_WRITE);	/* ---- strangers only below ---- */
 	m.router = daemon_peers(&d, "router");
 	ipc_out_init(&m.out);
 	active_init(&m);

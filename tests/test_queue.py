@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from hermodtest import powercut
 from hermodtest.proc import wait_for
 from hermodtest.suite import patience
 
@@ -314,3 +315,37 @@ def test_qmgr_when_a_call_fails(make_suite, call, error):
              why=lambda: f"{s.queue_files()}\n{s.log()[-3000:]}")
     if not call.endswith("+"):
         s.wait_queue_empty(100)
+
+
+@pytest.mark.root
+@pytest.mark.faults
+def test_one_fsync_a_message(make_suite, tmp_path):
+    """The confined cleanup knows that ext4's journal makes a name durable with its file, and asks for no more."""
+    image, recording = tmp_path / "image", str(tmp_path / "recording")
+    with open(image, "wb") as f:
+        f.truncate(512 << 20)
+    open(recording, "wb").close()
+    os.chmod(recording, 0o666)
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        os.chmod(folder, os.stat(folder).st_mode | 0o011)
+    if subprocess.run(["mkfs.ext4", "-q", "-F", image]).returncode != 0:
+        pytest.skip("no mkfs.ext4 (Debian package e2fsprogs)")
+    s = make_suite(env={"HERMOD_RECORD": recording}, start=False)
+    if subprocess.run(["mount", "-o", "loop", image, s.queue]).returncode != 0:
+        pytest.skip("a file cannot be mounted here")
+    try:
+        os.rmdir(os.path.join(s.queue, "lost+found"))		# an empty folder is made the queue's
+        s.start()
+        started = len(powercut.read(recording))
+        for i in range(3):
+            s.send("anna", message(f"m{i}"))
+        s.maildir("anna").wait(3)
+        s.wait_queue_empty()
+        ours = [c for c in powercut.read(recording)[started:] if c.program == "cleanup"]
+        assert [c.op for c in ours].count(powercut.FSYNC) == 3
+        assert [c.op for c in ours].count(powercut.LINK) == 3
+        assert not [c for c in ours if c.op in (powercut.FDATASYNC, powercut.RENAME)]
+        s.stop()
+    finally:
+        s.stop()
+        subprocess.run(["umount", "-l", s.queue], check=True)
