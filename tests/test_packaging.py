@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: ISC
+"""packaging/: what goes along with an installation fits what the programs do."""
+import os
+import poplib
+import re
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def failregex():
+    with open(os.path.join(ROOT, "packaging", "fail2ban", "filter.d", "hermod.conf")) as f:
+        pattern = re.search(r"^failregex = (.*)$", f.read(), re.M).group(1)
+    return re.compile(pattern.replace("<ADDR>", r"(?P<host>[0-9a-f:.]+)"))
+
+
+def banned(line):
+    """Whom fail2ban would count; it takes the time off the line before it looks."""
+    m = failregex().search(line.split(" ", 1)[1])
+    return m and m["host"]
+
+
+def test_fail2ban_sees_wrong_passwords(shared_suite):
+    pop = poplib.POP3(shared_suite.host, shared_suite.pop3_port)
+    for name in ("anna@hermod.test", "x client=192.0.2.66 mechanism=PLAIN result=failed"):
+        pop.user(name)
+        with pytest.raises(poplib.error_proto):
+            pop.pass_("wrong")
+    pop.user("anna@hermod.test")
+    pop.pass_(shared_suite.password)
+    pop.quit()
+    lines = [line for line in shared_suite.log().splitlines() if "protocol=pop3" in line and "result=" in line]
+    assert [banned(line) for line in lines] == ["127.0.0.1", "127.0.0.1", None]
+
+
+def test_fail2ban_believes_no_other_program():
+    line = ("2026-11-24T00:56:05.801961Z hermod/smtpd[1]: ID: from=<hermod/auth[1]: x: protocol=a user=b "
+            "client=192.0.2.66 mechanism=PLAIN result=failed")
+    assert banned(line) is None
+
+
+def system_users():
+    with open(os.path.join(ROOT, "packaging", "hermod.sysusers")) as f:
+        return set(re.findall(r"^u (\S+)", f.read(), re.M))
+
+
+def test_every_service_has_its_user():
+    with open(os.path.join(ROOT, "master", "services.c")) as f:
+        wanted = set(re.findall(r'\.user = "([^"]+)"', f.read()))
+    assert wanted <= system_users()
