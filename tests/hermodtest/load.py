@@ -59,7 +59,7 @@ class Load:
         self.text = {}                  # id -> octets that were sent, CRLF
         self.to = {}                    # id -> users
         self.state = {}
-        self.at = {}                    # id -> time.time() when its state was known
+        self.at = {}                    # id -> time.monotonic_ns() when its state was known
         self.threads = []
         self.todo = collections.deque()
         self.stopped = threading.Event()
@@ -103,7 +103,7 @@ class Load:
         except (OSError, ValueError):
             became = UNSENT
         with self.lock:
-            self.state[name], self.at[name] = became, time.time()
+            self.state[name], self.at[name] = became, time.monotonic_ns()
         if became in (LOST, UNSENT):
             if client:
                 client.close()
@@ -178,6 +178,12 @@ class Load:
                 if not octets.endswith(want) or octets.count(b"Subject: ") != 1:
                     out.append(f"{path} is not {name} as it was sent: {len(octets)} octets, {octets[-80:]}")
         return out
+
+    def wrong_but_for(self, gone):
+        """The same, when a client has deleted these (id, user)."""
+        copies = self.copies()
+        copies.update((k, []) for k in gone if k not in copies)
+        return [w for w in self.wrong(copies) if not any(w.startswith(f"{n} to {u} ") for n, u in gone)]
 
     def check(self):
         """The Counts. How many copies are too many is for the caller to judge: self.twice()."""

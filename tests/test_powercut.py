@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: ISC
+"""
+Power cuts under the whole suite: a run of messages, attempts that fail, POP3 sessions and deletions is recorded; then
+queue and mailboxes are built as a cut would have left them, and looked at. What got 250 is in the queue, whole, or in
+its mailbox; nothing in a mailbox is half there; a UID that a client was told names that message for ever; what was
+deleted stays deleted. On some of them the suite is started again, and delivers what is left.
+"""
+import collections
+import os
+import poplib
+import random
+import re
+import shutil
+import stat
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+import zlib
+
+import pytest
+
+from hermodtest import powercut
+from hermodtest.load import Load
+from hermodtest.suite import DOMAIN, MAIL_UID, Suite, build_dir
+
+pytestmark = pytest.mark.faults
+
+USERS = ["anna", "bert", "carl"]
+FRESH = "1999999999.fresh.client.test"          # a message that the test adds to what is left
+LEDGER_HEADER = 64
+FAULTS = "deliver:linkat:3:EIO,deliver:linkat:9:ENOSPC,deliver:linkat:10:ENOSPC"    # attempts that fail
+SETTINGS = {"minimal_backoff": "1s", "uncertain_backoff": "200ms", "smtpd_client_rate": 100000, "deliver_idle": "500ms",
+            "login_client_rate": 100000}
+Told = collections.namedtuple("Told", "at user validity uid subject")
+Gone = collections.namedtuple("Gone", "begun done user validity uid subject")      # done: None when nobody was told
+
+
+def mailbox_of(user):
+    return f"mail/{DOMAIN}/{user}/Maildir"
+
+
+# ---- the run that is recorded ----
+
+class Reader(threading.Thread):
+    """POP3 sessions that look, and delete a third."""
+
+    def __init__(self, suite, seed):
+        super().__init__(daemon=True)
+        self.suite, self.chance, self.ended = suite, random.Random(seed), threading.Event()
+        self.told, self.gone = [], []
+
+    def session(self, user):
+        c = self.suite.pop3(user)
+        ids = [line.decode().split() for line in c.uidl()[1]]
+        at = time.monotonic_ns()
+        mails = []
+        for number, uid in ids:
+            subject = next(x for x in c.top(int(number), 0)[1] if x.startswith(b"Subject: "))[9:].decode()
+            mails.append((int(number), int(uid[:8], 16), int(uid[8:], 16), subject))
+        self.told += [Told(at, user, validity, uid, subject) for _, validity, uid, subject in mails]
+        leaving = [m for m in mails if self.chance.random() < 0.3]
+        for m in leaving:
+            c.dele(m[0])
+        begun = time.monotonic_ns()
+        try:
+            c.quit()
+            done = time.monotonic_ns()
+        except poplib.error_proto:
+            done = None
+        self.gone += [Gone(begun, done, user, *m[1:]) for m in leaving]
+
+    def run(self):
+        while not self.ended.wait(0.2):
+            self.session(self.chance.choice(USERS))
+
+
+class Run:
+    """One recorded run in a folder of its own."""
+
+    def __init__(self, parent, messages, seed, **settings):
+        self.recording = tempfile.mktemp(prefix="hermod-recording-")
+        self.dir = tempfile.mkdtemp(prefix="hermod-test-", dir=parent)
+        self.suite = Suite({**SETTINGS, **settings}, start=False, users=USERS, directory=self.dir)
+        self.load = Load(self.suite, USERS, seed=seed, sizes=(100, 6000))
+        try:
+            self.record(messages, seed)
+        except BaseException:
+            self.end()
+            raise
+
+    def record(self, messages, seed):
+        shutil.rmtree(os.path.join(self.dir, mailbox_of("carl")))       # made by the first delivery
+        self.suite.start()              # whose the folders are is not recorded: a first start has made them
+        self.suite.stop()
+        self.start = powercut.snapshot(self.dir)
+        open(self.recording, "w").close()
+        os.chmod(self.recording, 0o666)
+        self.suite.env = {"HERMOD_RECORD": self.recording, "HERMOD_FAULT": FAULTS}
+        self.suite.start()
+        self.reader = Reader(self.suite, seed)
+        self.load.start(senders=3, messages=messages, seconds=3)
+        self.reader.start()
+        self.load.join()
+        self.suite.wait_queue_empty()
+        self.reader.ended.set()
+        self.reader.join()
+        self.suite.stop()
+        assert not self.load.wrong_but_for({(g.subject, g.user) for g in self.reader.gone})
+        self.changes = powercut.read(self.recording)
+        self.disk = powercut.Disk(self.start, self.changes)
+        assert not [c for c in self.disk.unknown if c.program != "master"]      # its are sockets
+        self.first = self.first_mail()
+        self.until, latest = [], 0      # until[n]: what was said before it, was said before the n changes were over
+        for c in self.changes:
+            self.until.append(latest)
+            latest = max(latest, c.stamp)
+        self.until.append(latest)
+
+    def first_mail(self):
+        """The number of changes from which on there is a queue."""
+        return next(n for n, c in enumerate(self.changes) if c.program == "smtpd")
+
+    def in_order_of_the_journal(self):
+        """Some ext4 has Maildir deliveries rely on its journal, which the model has not."""
+        synced = set()
+        for c in self.changes:
+            if c.program == "deliver" and c.op == powercut.OPEN:
+                synced.discard(c.file)
+            elif c.op == powercut.FSYNC:
+                synced.add(c.file)
+            elif c.program == "deliver" and c.op == powercut.LINK and c.file not in synced:
+                return True
+        return False
+
+    def end(self):
+        self.suite.end()
+        shutil.rmtree(self.dir, ignore_errors=True)
+        os.unlink(self.recording)
+
+
+# ---- what is left ----
+
+def paths(tree):
+    """path -> Node of each file."""
+    out, todo = {}, [(tree.root, "")]
+    while todo:
+        node, at = todo.pop()
+        for name, child in tree.entries.get(node, {}).items():
+            if child.is_dir:
+                todo.append((child, at + name + "/"))
+            elif child.is_file:
+                out[at + name] = child
+    return out
+
+
+def move_in(tree, folder):
+    """A ledger notes its inode, to know a copy from the file itself; what we have built is to be the file itself."""
+    for path, node in paths(tree).items():
+        if not path.endswith((".ledger", ".ledger2", ".ledger.new")):
+            continue
+        full = os.path.join(folder, path)
+        head = bytearray(open(full, "rb").read(LEDGER_HEADER))
+        if len(head) < LEDGER_HEADER or struct.unpack_from("<I", head, 60)[0] != zlib.crc32(head[:60]) \
+                or struct.unpack_from("<Q", head, 24)[0] != node.key[1]:
+            continue
+        struct.pack_into("<Q", head, 24, os.stat(full).st_ino)
+        struct.pack_into("<I", head, 60, zlib.crc32(head[:60]))
+        with open(full, "r+b") as f:
+            f.write(head)
+
+
+def add_fresh(folder):
+    """Whatever UID it gets was never told."""
+    for user in USERS:
+        new = os.path.join(folder, mailbox_of(user), "new")
+        if os.path.isdir(new):
+            with open(os.path.join(new, FRESH), "wb") as f:
+                f.write(b"Subject: fresh\n\n")
+            st = os.stat(new)
+            os.chown(f.name, st.st_uid, st.st_gid)
+
+
+class Left:
+    """What mail_left says of one folder."""
+
+    def __init__(self):
+        self.queue = []                 # (place, name, state, recipients)
+        self.validity = {}              # user -> number, None: it could not be read
+        self.uids = {u: {} for u in USERS}      # user -> {uid: base name}
+
+
+def read_all(folders):
+    uid = MAIL_UID if os.geteuid() == 0 else os.getuid()
+    r = subprocess.run([os.path.join(build_dir(), "test", "programs", "mail_left"), str(uid), str(uid),
+                        ",".join(map(mailbox_of, USERS)), *folders], stdout=subprocess.PIPE, text=True, timeout=300)
+    assert r.returncode == 0, r.stdout[-2000:]
+    out, now = {f: Left() for f in folders}, None
+    for line in r.stdout.splitlines():
+        word = line.split()
+        if line.startswith("/"):
+            now = out[line]
+        elif word[0] == "queue":
+            now.queue.append((word[1], word[2], word[3], word[4:]))
+        elif word[0] == "mailbox":
+            now.validity[word[1].split("/")[-2]] = None if word[2] == "failed" else int(word[2])
+        else:
+            now.uids[word[1].split("/")[-2]][int(word[2])] = word[3]
+    return out
+
+
+class Judge:
+    def __init__(self, run, tree, until, left, where):
+        self.run, self.until, self.left, self.where = run, until, left, where
+        files = tree.files()
+        self.queue = {(p, n): files[f"queue/{p}/{n}"] for p, n, *_ in left.queue if f"queue/{p}/{n}" in files}
+        self.mail = {}                  # (user, base name) -> octets
+        for path, octets in files.items():
+            for user in USERS:
+                if path.startswith((mailbox_of(user) + "/new/", mailbox_of(user) + "/cur/")):
+                    self.mail[user, os.path.basename(path).split(":")[0]] = octets
+
+    def subject(self, octets):
+        m = re.search(rb"^Subject: (\S+)\r?$", octets, re.M)
+        return m.group(1).decode() if m else None
+
+    def fail(self, text):
+        raise AssertionError(f"{self.where}: {text}")
+
+    def whole(self):
+        for (user, name), octets in self.mail.items():
+            text = self.run.load.text.get(self.subject(octets))
+            if text is None or not octets.endswith(text.replace(b"\r\n", b"\n")):
+                self.fail(f"half a message in the mailbox of {user}: {name}, {len(octets)} octets")
+
+    def nothing_lost(self):
+        there = {(self.subject(octets), user) for (user, _), octets in self.mail.items()}
+        for place, name, state, recipients in self.left.queue:
+            octets = self.queue.get((place, name), b"")
+            subject = self.subject(octets)
+            if state == "sound" and self.run.load.text.get(subject, b"none of it") in octets:
+                there.update((subject, r.split("@")[0]) for r in recipients)
+        taken = {(g.subject, g.user) for g in self.run.reader.gone if g.begun <= self.until}
+        for name in self.run.load.accepted():
+            for user in self.run.load.to[name]:
+                if self.run.load.at[name] <= self.until and (name, user) not in there | taken:
+                    self.fail(f"{name} to {user} got 250 and is lost; queue {self.left.queue}")
+
+    def uids(self):
+        told = [t for t in self.run.reader.told if t.at <= self.until]
+        for user in USERS:
+            known = {t.uid: t for t in told if t.user == user}
+            if self.left.validity.get(user) is None:
+                self.fail(f"the mailbox of {user} cannot be read")
+            for t in known.values():
+                if t.validity != self.left.validity[user]:
+                    self.fail(f"UIDVALIDITY of {user} was {t.validity}, is {self.left.validity[user]}")
+            for uid, name in self.left.uids[user].items():
+                subject = "fresh" if name == FRESH else self.subject(self.mail.get((user, name), b""))
+                if uid in known and subject != known[uid].subject:
+                    self.fail(f"UID {uid} of {user} was {known[uid].subject}, is {subject}")
+        for g in self.run.reader.gone:
+            if g.done and g.done <= self.until and g.uid in self.left.uids[g.user]:
+                self.fail(f"{g} is back")
+
+    def all(self):
+        self.whole()
+        self.nothing_lost()
+        self.uids()
+
+
+def shared_memory():
+    """Building trees there costs a tenth."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None
+
+
+def try_states(run, states):
+    """states: (name, Tree, how many changes)."""
+    for at in range(0, len(states), 25):
+        base = tempfile.mkdtemp(prefix="hermod-cut-", dir=shared_memory())
+        os.chmod(base, 0o755)
+        try:
+            some = [(os.path.join(base, name), tree, n) for name, tree, n in states[at:at + 25]]
+            for folder, tree, _ in some:
+                tree.build(folder)
+                move_in(tree, folder)
+                add_fresh(folder)
+            left = read_all([folder for folder, _, _ in some])
+            for folder, tree, n in some:
+                Judge(run, tree, run.until[n], left[folder], os.path.basename(folder)).all()
+        finally:
+            shutil.rmtree(base)
+
+
+def make_due(suite):
+    """
+    What waits in later/, or has two names after a rename was half lost, is looked at when a minute is over; a cut may as
+    well have left it in active/.
+    """
+    for place in ("new", "later"):
+        for path in suite.queue_files(place):
+            name = os.path.join(suite.queue, "active", os.path.basename(path).split("-")[0])
+            if os.path.exists(name):
+                os.unlink(path)
+            else:
+                os.rename(path, name)
+
+
+def try_suite(run, tree, n):
+    """The suite itself on what is left: it starts, and nothing stays behind."""
+    suite = run.suite
+    shutil.rmtree(run.dir)
+    tree.build(run.dir)
+    move_in(tree, run.dir)
+    for name in ("run", "log"):         # made anew at each start of a machine; and writable again
+        os.makedirs(os.path.join(run.dir, name), exist_ok=True)
+    make_due(suite)
+    suite.env = {}
+    suite.start()
+    suite.wait_queue_empty(100)
+    assert not suite.queue_files("hold")
+    suite.stop()
+    until = run.until[n]
+    there = set(run.load.copies())
+    taken = {(g.subject, g.user) for g in run.reader.gone if g.begun <= until}
+    for name in run.load.accepted():
+        for user in run.load.to[name]:
+            assert run.load.at[name] > until or (name, user) in there | taken, (n, name, user)
+
+
+# On disk deliveries have names in tmp/ or none, as the file system allows; in memory always none.
+@pytest.fixture(scope="module", params=[("disk", "ext4"), ("memory", "directory")], ids=lambda p: p[1])
+def recorded(request):
+    place, names = request.param
+    if place == "memory" and shared_memory() is None:
+        pytest.skip("there is no /dev/shm")
+    run = Run(shared_memory() if place == "memory" else None, 30, 5, queue_sync_directory="yes" if names == "directory" else "no")
+    run.names = names
+    yield run
+    run.end()
+
+
+def spread(run, many, seed):
+    chance = random.Random(seed)
+    return sorted(chance.sample(range(run.first, len(run.changes) + 1), min(many, len(run.changes) + 1 - run.first)))
+
+
+def is_long(request):
+    return request.config.getoption("--long")
+
+
+def test_prefixes(recorded, request):
+    which = range(recorded.first, len(recorded.changes) + 1) if is_long(request) else spread(recorded, 120, 1)
+    try_states(recorded, [(f"p{n}", recorded.disk.prefix(n), n) for n in which])
+
+
+def test_cuts(recorded, request):
+    if recorded.in_order_of_the_journal():
+        pytest.skip("deliveries rely on the journal of this ext4")
+    for seed in range(40 if is_long(request) else 1):
+        which = spread(recorded, 400 if is_long(request) else 250, 100 + seed)
+        for at in range(0, len(which), 100):
+            try_states(recorded, [(f"c{n}-{seed}", recorded.disk.cut(n, seed, names=recorded.names), n)
+                                  for n in which[at:at + 100]])
+
+
+def test_suite_starts_on_what_is_left(recorded, request):
+    for n in spread(recorded, 25 if is_long(request) else 3, 3):
+        try_suite(recorded, recorded.disk.cut(n, n, names=recorded.names), n)
