@@ -52,6 +52,7 @@ struct rule {
 	enum call	 call;
 	uint64_t	 nth;
 	bool		 after;			/* and all that follow */
+	bool		 confined;		/* counted since fault_confined */
 	enum effect	 effect;
 	int		 error;
 };
@@ -70,6 +71,8 @@ static struct {
 	struct rule	 rules[RULES_MAX];
 	size_t		 rules_n;
 	uint64_t	 counts[CALL_COUNT];
+	uint64_t	 before[CALL_COUNT];	/* of them: before fault_confined */
+	bool		 confined;
 	bool		 inside;		/* our own log line: neither counted nor recorded */
 	int		 record_fd;		/* owned; -1: none */
 	dev_t		 record_dev;
@@ -116,6 +119,8 @@ parse_rule(struct bytes rule, struct rule *r)
 {
 	struct bytes program = next_field(&rule), call = next_field(&rule), nth = next_field(&rule);
 
+	r->confined = bytes_starts(nth, text("~"));
+	nth = bytes_skip(nth, r->confined);
 	r->after = bytes_ends(nth, text("+"));
 	return program.n > 0 && bytes_to_text(program, r->program, sizeof r->program)
 	    && find_call(call, &r->call)
@@ -163,15 +168,14 @@ die(void)
 static enum effect
 ordered(enum call call)
 {
-	uint64_t count;
-
 	if (fault.inside || fault.rules_n == 0)
 		return GO;
-	count = ++fault.counts[call];
+	fault.counts[call]++;
 	for (size_t i = 0; i < fault.rules_n; i++) {
 		const struct rule *r = &fault.rules[i];
+		uint64_t count = fault.counts[call] - (r->confined ? fault.before[call] : 0);
 
-		if (r->call != call || (count != r->nth && !(r->after && count > r->nth))
+		if ((r->confined && !fault.confined) || r->call != call || (count != r->nth && !(r->after && count > r->nth))
 		    || (strcmp(r->program, "*") != 0 && strcmp(r->program, fault.program) != 0))
 			continue;
 		if (count == r->nth)
@@ -190,11 +194,25 @@ fails(enum call call)
 	return ordered(call) == FAIL;
 }
 
+static void
+count_anew(void)
+{
+	memset(fault.counts, 0, sizeof fault.counts);
+	fault.confined = false;
+}
+
 void
 fault_name(const char *program)
 {
 	snprintf(fault.program, sizeof fault.program, "%s", program);
-	memset(fault.counts, 0, sizeof fault.counts);
+	count_anew();
+}
+
+void
+fault_confined(void)
+{
+	memcpy(fault.before, fault.counts, sizeof fault.before);
+	fault.confined = true;
 }
 
 /* ---- what is recorded */
@@ -723,7 +741,7 @@ WRAP(pid_t, fork, void)
 	pid_t pid = fails(CALL_fork) ? -1 : __real_fork();
 
 	if (pid == 0)
-		memset(fault.counts, 0, sizeof fault.counts);
+		count_anew();
 	return pid;
 }
 

@@ -6,6 +6,7 @@
  *
  *	HERMOD_FAULT=smtpd:fsync:3:EIO		the 3rd fsync of each smtpd
  *	HERMOD_FAULT=cleanup:write:5+:ENOSPC	the 5th and all after it
+ *	HERMOD_FAULT=cleanup:write:~5:ENOSPC	the 5th after it was confined: never at the start
  *	HERMOD_FAULT=*:malloc:200:ENOMEM,...	several, by commas; * is any program
  *	HERMOD_FAULT=deliver:rename:2:kill	SIGKILL to itself at the 2nd
  *	HERMOD_FAULT=cleanup:write:1:short	only half of it is written
@@ -67,10 +68,12 @@ enum fault_op {
 #ifdef HERMOD_FAULTS
 void	fault_open(const char *program);	/* reads the environment; before confinement */
 void	fault_name(const char *program);	/* a fork becomes another program (deliver) */
+void	fault_confined(void);			/* from here on those with ~ are counted */
 int	fault_fd(void);				/* the recording's descriptor, -1 if none */
 #else
 static inline void fault_open(const char *program) { (void)program; }
 static inline void fault_name(const char *program) { (void)program; }
+static inline void fault_confined(void) { }
 static inline int fault_fd(void) { return -1; }
 #endif
 

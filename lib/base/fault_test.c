@@ -150,6 +150,12 @@ test_counting(void **state)
 	fault_name("prog");			/* counts from one again */
 	assert_int_equal(fsync(dir), 0);
 	assert_int_equal(fsync(dir), -1);
+	order("prog:fsync:~2:EIO");
+	assert_int_equal(fsync(dir), 0);
+	assert_int_equal(fsync(dir), 0);
+	fault_confined();
+	assert_int_equal(fsync(dir), 0);
+	assert_int_equal(fsync(dir), -1);
 	order("");
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -125,6 +126,7 @@ daemon_confine(struct daemon *d, unsigned keep)
 	abi = landlock_apply(keep, dirs, ndirs);
 	close_root(d);
 	filter_load(d->name, keep);
+	fault_confined();
 	snprintf(h->note, sizeof h->note, "root=%s landlock=%d", empty ? "empty" : "host", abi);
 }
 
@@ -153,4 +155,5 @@ worker_confine(const char *name, unsigned keep, const int *dirs, size_t ndirs)
 	no_new_rights();
 	landlock_apply(keep, kept, n);
 	filter_load(name, keep);
+	fault_confined();
 }
