@@ -49,3 +49,11 @@ def test_every_service_has_its_user():
     with open(os.path.join(ROOT, "master", "services.c")) as f:
         wanted = set(re.findall(r'\.user = "([^"]+)"', f.read()))
     assert wanted <= system_users()
+
+
+def test_the_owner_of_mailboxes_may_have_some():
+    with open(os.path.join(ROOT, "packaging", "hermod.sysusers")) as f:
+        uid = int(re.search(r"^u hermod-mail +(\S+)", f.read(), re.M).group(1))
+    with open(os.path.join(ROOT, "lib", "mail", "account.h")) as f:
+        first = int(re.search(r'"first_uid".*?"(\d+)"', f.read()).group(1))
+    assert first <= uid < 60000

@@ -247,6 +247,10 @@ own_mailbox(struct account *a)
 	if (!pw)
 		hermod_die(EXIT_SETTINGS, "nobody owns the mailboxes: set mail_uid and mail_gid, or make the "
 		    "system user hermod-mail");
+	if (pw->pw_uid < settings.account.first_uid)	/* become would refuse it, and all mail wait */
+		hermod_die(EXIT_SETTINGS, "hermod-mail has uid %u, and nobody below first_uid = %llu has a mailbox: give it "
+		    "a higher uid, or set mail_uid and mail_gid", (unsigned)pw->pw_uid,
+		    (unsigned long long)settings.account.first_uid);
 	a->uid = pw->pw_uid;
 	a->gid = pw->pw_gid;
 }
