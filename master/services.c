@@ -54,7 +54,7 @@ const struct service services[] = {
 	  .what = "asks PAM about system users" },
 	{ .name = "auth", .user = "hermod-auth", .group = "hermod-map", .workers = "auth_workers", .net = NET_NONE,
 	  .keep = KEEP_FILES, .dirs = { "tables" },
-	  .asks = { "become", "pam", "router" }, .settings = auth_settings,
+	  .asks = { "become", "pam" }, .settings = auth_settings,
 	  .what = "checks credentials" },
 	{ .name = "pickup", .user = "hermod-queue", .net = NET_NONE,
 	  .keep = KEEP_FILES | KEEP_WRITE | KEEP_ACCEPT, .listens = { "pickup_socket" },
