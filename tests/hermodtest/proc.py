@@ -42,6 +42,13 @@ class Proc:
                 pass
         return False
 
+    def name(self):
+        """Its command name now: a fork of become gives itself one; None when it is gone."""
+        try:
+            return Proc(self.pid).comm
+        except (OSError, ValueError):
+            return None
+
     def kill(self, sig=signal.SIGKILL):
         if self.alive():
             try:
@@ -88,16 +95,18 @@ def processes():
     return out
 
 
-def descendants(root):
-    """All below the pid root, itself left out."""
+def descendants(*roots):
+    """All below these pids, themselves left out; one look at /proc."""
     children = {}
     for p in processes():
         children.setdefault(p.ppid, []).append(p)
-    out, todo = [], [root]
+    out, todo, seen = [], list(roots), set()
     while todo:
         for p in children.get(todo.pop(), []):
-            out.append(p)
-            todo.append(p.pid)
+            if p.pid not in seen:
+                seen.add(p.pid)
+                out.append(p)
+                todo.append(p.pid)
     return out
 
 

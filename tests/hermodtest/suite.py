@@ -230,16 +230,14 @@ class Suite:
     def note_processes(self):
         """Remembers what is ours, to find it also when master is gone."""
         known = {(p.pid, p.start) for p in self.seen}
-        now = []
         master = self.master_pid()
-        roots = [master] if master else []
-        roots += [p.pid for p in self.seen if p.alive()]
+        roots = {p.pid for p in self.seen if p.alive()} | ({master} if master else set())
+        now = proc.descendants(*roots)
         for root in roots:
             try:
                 now.append(proc.Proc(root))
             except (OSError, ValueError):
                 pass
-            now += proc.descendants(root)
         for p in now:
             if (p.pid, p.start) not in known:
                 known.add((p.pid, p.start))
@@ -255,7 +253,7 @@ class Suite:
         live = self.left()
         if service == "master":
             return [p for p in live if p.pid == self.master_pid()]
-        return [p for p in live if service is None or proc.Proc(p.pid).comm == service[:15]]
+        return [p for p in live if service is None or p.name() == service[:15]]
 
     def pids(self, service=None):
         return [p.pid for p in self.processes(service)]
