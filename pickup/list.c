@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -15,6 +16,7 @@
 
 struct queue_lister {
 	struct pickup	*pickup;	/* borrowed */
+	char		 whose[24];	/* the account of messages that are shown; "": all */
 	struct buf	 names;		/* owned: u8 place, name, NUL; one after the other */
 	size_t		 at;
 	enum queue_place place;		/* while names are gathered */
@@ -31,10 +33,12 @@ add_name(void *arg, const char *name)
 }
 
 struct queue_lister *
-queue_lister_new(struct pickup *p)
+queue_lister_new(struct pickup *p, uint32_t uid)
 {
 	struct queue_lister *l = mem_alloc(sizeof *l);
 
+	if (uid != 0 && uid != geteuid())
+		snprintf(l->whose, sizeof l->whose, SUBMISSION_ACCOUNT, (unsigned)uid);
 	l->pickup = p;
 	buf_init(&l->names, NAMES_MAX);
 	for (int place = 0; place < QUEUE_PLACES; place++) {
@@ -107,26 +111,38 @@ send_unread(struct queue_lister *l, struct channel *c, uint32_t id, enum queue_p
 	channel_send(c, &l->pickup->out);
 }
 
+/* The envelope has the recipients that nobody else is to know: a user sees what is the user's own. */
+static bool
+may_see(const struct queue_lister *l, enum queue_read r, const struct queue_message *m)
+{
+	if (r == QUEUE_GONE)
+		return false;
+	if (l->whose[0] == '\0')
+		return true;
+	return r == QUEUE_READ && bytes_eq(m->envelope.account, text(l->whose));
+}
+
 void
 queue_lister_batch(struct queue_lister *l, struct channel *c, uint32_t id)
 {
-	uint32_t sent = 0;
+	uint32_t looked = 0;
 
-	while (sent < LIST_BATCH && l->at < l->names.n) {
+	while (looked < LIST_BATCH && l->at < l->names.n) {
 		enum queue_place place = (enum queue_place)l->names.p[l->at];
 		const char *name = (const char *)l->names.p + l->at + 1;
 		struct queue_message *m = NULL;
 		enum queue_read r = queue_message_open(&l->pickup->queue, place, name, &m);
 
 		l->at += 1 + strlen(name) + 1;
-		if (r == QUEUE_READ)
-			send_message(l, c, id, m);
-		else if (r != QUEUE_GONE)
-			send_unread(l, c, id, place, name);
-		if (r != QUEUE_GONE)
-			sent++;
+		if (may_see(l, r, m)) {
+			if (r == QUEUE_READ)
+				send_message(l, c, id, m);
+			else
+				send_unread(l, c, id, place, name);
+		}
+		looked++;
 		queue_message_free(&m);
 	}
-	ipc_put_queue_end(&l->pickup->out, id, &(struct ipc_queue_end){ .status = 0, .entries = sent });
+	ipc_put_queue_end(&l->pickup->out, id, &(struct ipc_queue_end){ .status = 0, .entries = looked });
 	channel_reply(c, id, &l->pickup->out);
 }

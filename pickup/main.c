@@ -23,6 +23,7 @@ struct client {
 	struct submission *submission;		/* owned */
 	uint32_t	 id;			/* of the frame that is answered next */
 	struct queue_lister *lister;		/* owned; NULL: no list in progress */
+	uint32_t	 uid;			/* as the kernel says */
 	struct timer	 deadline;
 };
 
@@ -82,7 +83,7 @@ list(struct client *c, struct ipc_in *in)
 	if (!ipc_get_queue_list(in, &m))
 		return false;
 	if (c->lister == NULL)
-		c->lister = queue_lister_new(c->pickup);
+		c->lister = queue_lister_new(c->pickup, c->uid);
 	queue_lister_batch(c->lister, c->channel, in->id);
 	return true;
 }
@@ -123,7 +124,8 @@ on_listen(void *owner, const char *setting, int fd)
 	timer_init(&c->deadline, &p->daemon->loop, on_deadline, c);
 	timer_set(&c->deadline, p->settings->timeout_ms);
 	c->channel = channel_new(&p->daemon->loop, fd, on_client_frame, on_client_gone, c);
-	c->submission = submission_new(p, (uint32_t)who.uid, on_answer, c);
+	c->uid = (uint32_t)who.uid;
+	c->submission = submission_new(p, c->uid, on_answer, c);
 }
 
 static uint32_t

@@ -53,9 +53,14 @@ struct queue_lister;
 
 #define LIST_BATCH	32
 
-struct queue_lister	*queue_lister_new(struct pickup *p);
+/* What a local command's message is known by in the envelope's account. */
+#define SUBMISSION_ACCOUNT	"uid %u"
+
+/* root and the suite's own user see all, others what they sent themselves. */
+struct queue_lister	*queue_lister_new(struct pickup *p, uint32_t uid);
 void			 queue_lister_free(struct queue_lister **l);
-/* Up to LIST_BATCH entries, then queue_end with their number: 0 when there are no more. */
+/* Looks at LIST_BATCH messages, sends those that may be seen, then queue_end with how many it looked
+ * at: 0 when there are no more. */
 void			 queue_lister_batch(struct queue_lister *l, struct channel *c, uint32_t id);
 
 

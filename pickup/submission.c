@@ -423,7 +423,7 @@ finish_envelope(struct submission *s)
 	e->arrival_s = now_s;
 	e->protocol = text("local");
 	e->client = text("local");
-	e->account = arena_fmt(s->mail, "uid %u", (unsigned)s->uid);
+	e->account = arena_fmt(s->mail, SUBMISSION_ACCOUNT, (unsigned)s->uid);
 	e->edits = arena_array(s->mail, 4 + h->ranges_n, sizeof *e->edits);
 	insert(s, "Received", arena_fmt(s->mail,
 	    "Received: by %s (Hermod, from uid %u)\r\n\tid %s; %s\r\n", s->pickup->settings->hostname,

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -292,6 +293,20 @@ def test_mailq_shows_what_waits(suite):
     suite.maildir("anna").wait(3)
     suite.wait_queue_empty()
     assert b"empty" in sendmail(suite, name="mailq").stdout
+
+
+@pytest.mark.root
+def test_mailq_shows_a_user_his_own(suite):
+    suite.kill("local", signal.SIGSTOP)
+    try:
+        for uid, to in ((None, "anna@hermod.test"), (54321, "bert@hermod.test")):
+            assert sendmail(suite, to, input="Subject: s\n\nx\n", uid=uid).returncode == 0
+        every, own = (sendmail(suite, name="mailq", uid=uid).stdout for uid in (None, 54321))
+        assert b"anna@hermod.test" in every and b"bert@hermod.test" in every
+        assert b"anna@hermod.test" not in own and b"bert@hermod.test" in own
+        assert b"empty" in sendmail(suite, name="mailq", uid=54322).stdout
+    finally:
+        suite.kill("local", signal.SIGCONT)
 
 
 def test_mailq_while_down(suite):

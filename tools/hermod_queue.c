@@ -51,7 +51,7 @@ open_queue(struct queue *q)
 		return false;
 	if (dir == -1 || fstat(dir, &st) == -1)
 		hermod_die(errno == EACCES ? EXIT_DENIED : EXIT_FAILED, "%s: %s; root may look there, and the queue's user; "
-		    "`mailq` shows the queue to everybody", path, strerror(errno));
+		    "`mailq` shows everybody what is their own", path, strerror(errno));
 	become_owner(&st);
 	if (faccessat(dir, "new", R_OK, 0) == -1)
 		return errno == ENOENT ? false : (hermod_die(EXIT_DENIED, "%s: %s", path, strerror(errno)), false);
