@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: ISC
+"""
+A system call fails in each process at work, the Nth of its kind, once or from then on: clients get a temporary reply or
+their mail is kept; no process crashes; nothing half-written stays; without the fault all mail arrives.
+"""
+import os
+import random
+import re
+
+import pytest
+
+from hermodtest.load import Load
+from hermodtest.proc import wait_for
+from hermodtest.suite import patience
+
+pytestmark = pytest.mark.faults
+
+USERS = ["anna", "bert"]
+SETTINGS = {"minimal_backoff": "1s", "uncertain_backoff": "200ms", "smtpd_client_rate": 100000, "deliver_idle": "500ms", "start_timeout": "4s",
+            "login_client_rate": 100000}
+PROGRAMS = ["smtpd", "cleanup", "qmgr", "router", "local", "become", "deliver", "auth", "pop3-login", "pop3d"]
+FILES = ["ENOSPC", "EIO", "EDQUOT"]
+# Each call and what it may say. Memory is asked for by calloc and realloc (lib/base/mem.c).
+CALLS = {"calloc": ["ENOMEM"], "realloc": ["ENOMEM"], "open": ["EMFILE", "EIO"], "openat": ["EMFILE", "ENOSPC", "EIO"],
+         "write": FILES + ["short"], "pwrite": FILES + ["short"], "writev": FILES, "fsync": ["EIO", "ENOSPC"],
+         "fdatasync": ["EIO"], "linkat": ["EXDEV", "ENOSPC", "EIO"], "renameat": ["EXDEV", "EIO"],
+         "unlinkat": ["EIO", "EROFS"], "close": ["EIO", "EINTR"], "fork": ["EAGAIN", "ENOMEM"], "mmap": ["ENOMEM"],
+         "sync_file_range": ["EIO"]}
+
+
+def read_mail(suite, user):
+    """A POP3 session that may fail at any point."""
+    try:
+        c = suite.pop3(user, timeout=5)
+        for i in range(1, min(3, c.stat()[0]) + 1):
+            c.retr(i)
+        c.quit()
+    except Exception:                   # -ERR, or the connection ended: both are right
+        pass
+
+
+def work(suite, seed, messages):
+    load = Load(suite, USERS, seed=seed, sizes=(200, 20000), timeout=5)
+    load.start(senders=3, messages=messages, seconds=0.6)
+    load.join()
+    for user in USERS:
+        read_mail(suite, user)
+    return load
+
+
+def due(suite):
+    """What waits in later/ would be looked at when a minute is over."""
+    for path in suite.queue_files("later"):
+        os.rename(path, os.path.join(suite.queue, "active", os.path.basename(path).split("-")[0]))
+
+
+def check_after(suite, load, rules):
+    suite.stop()
+    due(suite)
+    suite.env = {}
+    suite.start()
+    suite.wait_queue_empty()
+    assert not suite.queue_files("corrupt") and not suite.queue_files("hold")
+    wrong = load.wrong(load.copies())
+    assert not wrong, "\n".join(wrong[:10])
+    left = [f for u in USERS for f in suite.maildir(u).tmp()]
+    may_stay = "unlinkat" in rules              # then the clean-up takes it, when it is old
+    assert may_stay or not left, f"left in tmp/: {left}"
+    assert not [f for u in USERS for f in os.listdir(suite.maildir(u).path) if ".new" in f]
+
+
+def try_rules(make_suite, rules, seed):
+    suite = make_suite(users=USERS, start=False, **SETTINGS)
+    suite.env = {"HERMOD_FAULT": ",".join(rules)}
+    print(suite.env["HERMOD_FAULT"])
+    if suite.hermod("start", check=False).returncode != 0:      # one died again and again: then it says so, and all end
+        suite.note_processes()
+        wait_for(lambda: not suite.left(), 20 * patience(), why=lambda: f"left by a failed start: {suite.left()}")
+        assert "is given up" in suite.log() or "fault: " in suite.log()
+        return re.findall(r"fault: (\w+) \d+ of ([\w-]+)", suite.log())
+    load = work(suite, seed, 14)
+    hit = re.findall(r"fault: (\w+) \d+ of ([\w-]+)", suite.log())
+    check_after(suite, load, suite.env["HERMOD_FAULT"])
+    suite.stop()
+    return hit
+
+
+def some_rules(chance, call):
+    """One of each program, about which call it may be unsure: what is not reached is not tried."""
+    out = []
+    for program in PROGRAMS:
+        often = call in ("calloc", "realloc", "close", "writev")
+        nth = int(2 ** (chance.uniform(5, 8) if often else chance.uniform(0, 3.3)))     # beyond the start
+        forever = "+" if chance.random() < 0.15 and call not in ("calloc", "realloc") else ""
+        out.append(f"{program}:{call}:~{nth}{forever}:{chance.choice(CALLS[call])}")
+    return out
+
+
+def test_some_calls(make_suite):
+    seed = int(os.environ.get("HERMOD_SEED", random.randrange(1000000)))
+    chance = random.Random(seed)
+    print("seed", seed)
+    hit = []
+    for call in CALLS:
+        hit += try_rules(make_suite, some_rules(chance, call), seed)
+    assert len(set(hit)) > 10, hit      # else nothing was tried
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("call", CALLS)
+def test_all_calls(make_suite, call):
+    nth, misses = 1, 0
+    while misses < 2:
+        hit = []
+        for error in CALLS[call]:
+            hit += try_rules(make_suite, [f"{p}:{call}:~{nth}:{error}" for p in PROGRAMS], nth)
+        misses = 0 if hit else misses + 1
+        nth += 1 if nth < 12 else nth // 4
+
+
+@pytest.mark.parametrize("rule", ["deliver:linkat:1:EXDEV,deliver:renameat:1:EXDEV", "deliver:linkat:1+:EPERM,deliver:renameat:1:EXDEV",
+                                  "deliver:fsync:1:EIO", "deliver:write:~1:short", "deliver:close:~1:EIO"])
+def test_a_delivery_that_fails_leaves_nothing(make_suite, rule):
+    suite = make_suite(start=False, **SETTINGS)
+    suite.env = {"HERMOD_FAULT": rule}
+    suite.start()
+    suite.send("anna")
+    suite.wait_log("status=(delivered|deferred)")
+    assert not suite.maildir("anna").tmp()
+    suite.stop()
+    due(suite)
+    suite.env = {}                      # else each new worker fails in the same way
+    suite.start()
+    suite.wait_queue_empty()
+    assert len(suite.maildir("anna").files()) == 1
+
+
+def test_no_descriptor_is_left_open(make_suite):
+    suite = make_suite(users=USERS, **SETTINGS)
+    work(suite, 1, 6)                   # what is opened once is open from here on
+    suite.wait_queue_empty()
+    wait_for(lambda: not suite.processes("deliver"), 10 * patience(), why="deliver workers end")
+
+    def counts():
+        return {(p.pid, p.comm): len(p.fds()) for p in suite.processes()}
+    before = counts()
+    work(suite, 2, 40)
+    suite.wait_queue_empty()
+    wait_for(lambda: not suite.processes("deliver") and counts() == before, 10 * patience(),
+             why=lambda: f"before {before}, now {counts()}")
