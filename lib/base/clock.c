@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: ISC */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+
+#include "config.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -13,12 +16,33 @@
 #define TWO(n)		((unsigned)(n) % 100)	/* so that the compiler sees that it fits */
 #define FOUR(n)		((unsigned)(n) % 10000)
 
+#ifdef HERMOD_FAULTS
+/* HERMOD_CLOCK_OFFSET=86400: test builds live so many seconds after the host's wall clock, or before. */
+static time_t
+test_offset_s(clockid_t clock)
+{
+	static bool known;
+	static long offset;
+
+	if (!known) {
+		const char *s = getenv("HERMOD_CLOCK_OFFSET");
+
+		offset = s ? strtol(s, NULL, 10) : 0;
+		known = true;
+	}
+	return clock == CLOCK_REALTIME ? offset : 0;
+}
+#else
+static time_t test_offset_s(clockid_t clock) { (void)clock; return 0; }
+#endif
+
 static struct timespec
 now(clockid_t clock)
 {
 	struct timespec t;
 
 	must(clock_gettime(clock, &t) == 0);
+	t.tv_sec += test_offset_s(clock);
 	return t;
 }
 

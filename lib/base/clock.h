@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * base/clock.h - the two clocks. Intervals are counted on the monotonic one;
- * the wall clock is for what people and other hosts read.
+ * the wall clock is for what people and other hosts read; in a build with --enable-faults
+ * HERMOD_CLOCK_OFFSET, in seconds, moves it.
  */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
