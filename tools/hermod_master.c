@@ -22,6 +22,8 @@
 #include "tools/hermod.h"
 
 #define GREETING_MS 5000
+#define DYING_MS 1000		/* from a SIGKILL until the kernel has closed everything */
+#define STARTING_MS 10000
 
 /* ---- the socket -------------------------------------------------------------------------- */
 
@@ -46,6 +48,35 @@ greet(int fd)
 	return true;
 }
 
+/* flock, not the number: a pid file that was left behind says nothing. */
+bool
+master_runs(void)
+{
+	int fd = open(settings_value(hermod_settings(), "pid_file"), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	bool runs;
+
+	if (fd == -1)
+		return false;
+	runs = flock(fd, LOCK_SH | LOCK_NB) == -1 && errno == EWOULDBLOCK;
+	close(fd);
+	return runs;
+}
+
+static bool
+wait_gone(uint64_t within_ms)
+{
+	uint64_t until = clock_mono_ms() + within_ms;
+
+	while (master_runs()) {
+		struct timespec pause = { .tv_nsec = 20000000 };
+
+		if (clock_mono_ms() >= until)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
 int
 master_connect(void)
 {
@@ -61,10 +92,13 @@ master_connect(void)
 		close(fd);
 		return -1;
 	}
-	if (!greet(fd))
+	if (greet(fd))
+		return fd;
+	close(fd);
+	if (!wait_gone(DYING_MS))
 		hermod_die(EXIT_UNREACHED, "master does not answer at %s; only root, or whoever started it, may ask it",
 		    sa.sun_path);
-	return fd;
+	return -1;			/* it ended while it was asked */
 }
 
 int
@@ -90,20 +124,6 @@ master_ask(int fd, const char *verb, int timeout_ms, void (*each)(void *, struct
 			return (int)a.status;
 	}
 	return -1;
-}
-
-/* flock, not the number: a pid file that was left behind says nothing. */
-bool
-master_runs(void)
-{
-	int fd = open(settings_value(hermod_settings(), "pid_file"), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	bool runs;
-
-	if (fd == -1)
-		return false;
-	runs = flock(fd, LOCK_SH | LOCK_NB) == -1 && errno == EWOULDBLOCK;
-	close(fd);
-	return runs;
 }
 
 static void
@@ -152,6 +172,29 @@ master_path(void)
 	return path;
 }
 
+/* Only a master that answers runs: one that was killed keeps its lock for a moment, and one
+ * that starts will answer soon. */
+static bool
+runs_already(void)
+{
+	uint64_t until = clock_mono_ms() + STARTING_MS;
+
+	while (master_runs()) {
+		struct timespec pause = { .tv_nsec = 20000000 };
+		int fd = master_connect();
+
+		if (fd != -1) {
+			close(fd);
+			return true;
+		}
+		if (clock_mono_ms() >= until)
+			hermod_die(EXIT_UNREACHED, "a master runs, but does not listen: it starts or stops just now; see %s",
+			    settings_value(hermod_settings(), "pid_file"));
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
 int
 hermod_start(int argc, char **argv)
 {
@@ -165,7 +208,7 @@ hermod_start(int argc, char **argv)
 		execv(args[0], args);
 		hermod_die(EXIT_SETTINGS, "%s: %s", args[0], strerror(errno));
 	}
-	if (master_runs()) {
+	if (runs_already()) {
 		printf("Hermod runs already. The log is %s.\n", settings_value(hermod_settings(), "log_file"));
 		return EXIT_WORKED;
 	}
@@ -234,21 +277,6 @@ ignore(void *arg, struct bytes words)
 {
 	(void)arg;
 	(void)words;
-}
-
-static bool
-wait_gone(uint64_t within_ms)
-{
-	uint64_t until = clock_mono_ms() + within_ms;
-
-	while (master_runs()) {
-		struct timespec pause = { .tv_nsec = 20000000 };
-
-		if (clock_mono_ms() >= until)
-			return false;
-		nanosleep(&pause, NULL);
-	}
-	return true;
 }
 
 int
