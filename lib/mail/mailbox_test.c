@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -620,6 +621,21 @@ test_mbox_nuls(void **state)
 	mailbox_close(&m);
 }
 
+/* FILE.lock as mbox.c writes it; off: added to the number of the file. */
+static void
+put_lock(const char *file, unsigned off)
+{
+	struct utsname host;
+	struct stat st;
+	char line[300];
+
+	assert_int_equal(uname(&host), 0);
+	assert_int_equal(stat(file, &st), 0);
+	snprintf(line, sizeof line, "999999 hermod %s %ju:%ju\n", host.nodename, (uintmax_t)st.st_dev,
+	    (uintmax_t)st.st_ino + off);
+	put_file("box.lock", line);
+}
+
 static void
 test_mbox_locked(void **state)
 {
@@ -634,6 +650,12 @@ test_mbox_locked(void **state)
 	assert_int_equal(utimensat(AT_FDCWD, lock, old, 0), 0);
 	assert_int_equal(deliver(m, "S: 1\r\n\r\none\r\n"), DELIVERED);	/* left by a crash */
 	assert_int_equal(access(lock, F_OK), -1);
+	put_lock(path, 0);		/* of a delivery that was killed: nobody waits for it */
+	assert_int_equal(deliver(m, "S: 1b\r\n\r\none\r\n"), DELIVERED);
+	assert_int_equal(access(lock, F_OK), -1);
+	put_lock(path, 1);		/* of one that holds another file */
+	assert_int_equal(deliver(m, "S: 1c\r\n\r\none\r\n"), TRY_LATER);
+	assert_int_equal(unlink(lock), 0);
 	{
 		struct flock f = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 		int fd = open(path, O_RDWR | O_CLOEXEC);

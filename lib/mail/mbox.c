@@ -6,6 +6,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -157,11 +158,45 @@ remove_stale(struct mbox *m, const char *lock)
 		    (long long)(clock_wall_s() - st.st_mtim.tv_sec));
 }
 
+/*
+ * What our FILE.lock says after the pid: this host, and the file whose fcntl lock
+ * we hold while it stands.
+ */
+static bool
+lock_words(const struct mbox *m, char out[200])
+{
+	struct utsname host;
+	struct stat st;
+
+	if (uname(&host) == -1 || fstat(m->fd, &st) == -1)
+		return false;
+	snprintf(out, 200, " hermod %.64s %ju:%ju\n", host.nodename, (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	return true;
+}
+
+/* Now that the fcntl lock is ours, a FILE.lock of one of us can only be left by a process that died. */
+static void
+remove_ours(struct mbox *m, const char *lock)
+{
+	char words[200], there[256];
+	int fd = openat(m->parent, lock, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	ssize_t n = fd == -1 ? -1 : pread(fd, there, sizeof there - 1, 0);
+	const char *after;
+
+	fd_close(&fd);
+	if (n <= 0 || !lock_words(m, words))
+		return;
+	there[n] = '\0';
+	after = strchr(there, ' ');
+	if (after && strcmp(after, words) == 0 && unlinkat(m->parent, lock, 0) == 0)
+		log_info("mailbox %s: removed the .lock file of a delivery that did not end", m->what);
+}
+
 /* True: we have FILE.lock, or there can be none. False: somebody else has it, or errno. */
 static bool
 dotlock(struct mbox *m)
 {
-	char lock[256], pid[16];
+	char lock[256], words[200] = "\n", line[256];
 	int fd;
 
 	if (m->no_dotlock)
@@ -176,12 +211,14 @@ dotlock(struct mbox *m)
 	}
 	if (fd == -1 && errno == EEXIST) {
 		remove_stale(m, lock);
+		remove_ours(m, lock);
 		errno = EEXIST;
 	}
 	if (fd == -1)
 		return false;
-	snprintf(pid, sizeof pid, "%d\n", (int)getpid());
-	if (!file_write(fd, text(pid))) {	/* no space: an empty lock is one, too */
+	(void)lock_words(m, words);
+	snprintf(line, sizeof line, "%d%s", (int)getpid(), words);
+	if (!file_write(fd, text(line))) {	/* no space: an empty lock is one, too */
 		log_debug("mailbox %s: .lock file without our pid", m->what);
 	}
 	fd_close(&fd);
