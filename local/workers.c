@@ -43,7 +43,7 @@ struct worker {
 	struct bytes	 mailbox;	/* owned */
 	struct channel	*channel;	/* owned */
 	uint64_t	 start;		/* the call to become; 0: answered */
-	unsigned	 busy;		/* jobs it has */
+	unsigned	 busy;		/* jobs it has, answered or not: none may outlive it */
 	struct jobs	 waiting;
 	bool		 ending;
 	const char	*why;		/* for the jobs it leaves; static text */
@@ -146,7 +146,18 @@ job_later(struct job *j, const char *why)
 
 /* ---- workers ---- */
 
-/* Its process ends when it finds its channel closed. w is gone after this. */
+/* A call on a channel whose other end has just died is answered later than those before it: so w
+ * stays, out of all lists, until the last of its jobs has been answered. */
+static void
+worker_release(struct worker *w)
+{
+	if (--w->busy > 0 || !w->ending)
+		return;
+	mem_free((void *)(uintptr_t)w->mailbox.p);
+	mem_free(w);
+}
+
+/* Its process ends when it finds its channel closed. */
 static void
 worker_end(struct worker *w, const char *why)
 {
@@ -157,6 +168,7 @@ worker_end(struct worker *w, const char *why)
 	if (w->ending)
 		return;
 	w->ending = true;
+	w->busy++;			/* ours: released below */
 	w->why = why;
 	while (*at != w)
 		at = &(*at)->next;
@@ -167,8 +179,7 @@ worker_end(struct worker *w, const char *why)
 	channel_close(&w->channel);	/* answers what it has */
 	while ((j = take_first(&w->waiting)) != NULL)
 		job_later(j, why);
-	mem_free((void *)(uintptr_t)w->mailbox.p);
-	mem_free(w);
+	worker_release(w);
 	serve_waiting(all);
 }
 
@@ -294,15 +305,16 @@ on_delivered(void *arg, struct ipc_in *in)
 	struct worker *w = j->worker;
 	struct ipc_delivered m;
 
-	w->busy--;
 	if (in && ipc_get_delivered(in, &m) && m.outcome <= BOUNCE) {
 		job_end(j, m.outcome, m.status, m.reply);
+		w->busy--;
 		send_waiting(w);
 		return;
 	}
 	/* It is gone, or too slow, or makes no sense: then all it has is given up. */
 	job_later(j, w->ending ? w->why : GONE);
 	worker_end(w, GONE);
+	worker_release(w);
 }
 
 static void
