@@ -136,10 +136,7 @@ submission_free(struct submission **submission)
 		return;
 	if (s->opening != NULL)
 		s->opening->s = NULL;
-	if (s->call != 0 && s->call_peers != NULL)
-		peers_cancel(s->call_peers, s->call);
-	else if (s->call != 0)
-		channel_cancel(peers_by_serial(s->pickup->cleanup, s->cleanup), s->call);
+	peers_cancel(s->call_peers != NULL ? s->call_peers : s->pickup->cleanup, s->call);
 	reset(s);
 	buf_fini(&s->content);
 	mem_free(s);

@@ -62,6 +62,8 @@ struct channel	*peers_pick(struct peers *p);		/* the one with the fewest waiting
 struct channel	*peers_by_serial(struct peers *p, uint64_t serial);	/* NULL: gone */
 /* As channel_call on peers_pick; with no peer there the answer is NULL, from the loop. */
 uint64_t	 peers_call(struct peers *p, struct ipc_out *out, unsigned timeout_ms, channel_answer, void *arg);
+/* Also of calls that were made on one of its channels: that may be broken, and still have the call to answer,
+ * when peers_by_serial no longer finds it. 0 is fine. */
 void		 peers_cancel(struct peers *p, uint64_t call);
 
 #endif

@@ -390,6 +390,34 @@ test_peers(void **state)
 	disconnect(&a, &b);
 }
 
+/* Between the send that found the peer gone and the loop's word of it, a call can still be cancelled. */
+static void
+test_cancel_on_a_broken_channel(void **state)
+{
+	struct end a = { 0 }, b = { .mute = true };
+	struct peers *p = peers_new("router");
+	struct ipc_out out;
+	uint64_t call;
+
+	(void)state;
+	connect_ends(&a, &b);
+	peers_add(p, 0, a.c);
+	call = ask(&a, 5000);
+	run_ms(5);
+	channel_close(&b.c);
+	ipc_out_init(&out);
+	put_report(&out);
+	channel_send(a.c, &out);		/* finds out */
+	ipc_out_fini(&out);
+	assert_null(peers_by_serial(p, call >> 32));
+	peers_cancel(p, call);
+	run_ms(5);
+	assert_int_equal(a.gone, 1);
+	assert_int_equal(a.nulls, 0);
+	peers_free(&p);
+	disconnect(&a, &b);
+}
+
 int
 main(void)
 {
@@ -402,6 +430,7 @@ main(void)
 		cmocka_unit_test(test_not_ours),
 		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_peers),
+		cmocka_unit_test(test_cancel_on_a_broken_channel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,10 +33,7 @@ session_free(struct login_session *s)
 {
 	struct login_service *v = s->service;
 
-	if (s->call != 0 && s->call_peers != NULL)
-		peers_cancel(s->call_peers, s->call);
-	else if (s->call != 0)
-		channel_cancel(peers_by_serial(v->auth, s->auth_serial), s->call);
+	peers_cancel(s->call_peers != NULL ? s->call_peers : v->auth, s->call);
 	timer_clear(&s->deadline);
 	if (v->protocol->fini != NULL)
 		v->protocol->fini(s);

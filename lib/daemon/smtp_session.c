@@ -91,8 +91,7 @@ session_free(struct session *s)
 	if (s->opening != NULL)
 		s->opening->session = NULL;
 	peers_cancel(v->router, s->rcpt_call);
-	if (s->commit_call != 0)
-		channel_cancel(peers_by_serial(v->cleanup, s->cleanup), s->commit_call);
+	peers_cancel(v->cleanup, s->commit_call);
 	timer_clear(&s->deadline);
 	smtp_server_fini(&s->smtp);
 	conn_fini(&s->conn);
