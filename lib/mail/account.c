@@ -66,8 +66,8 @@ field_set(enum field f, struct bytes value, struct arena *arena, struct account 
 	case SCRAM_SHA_1:	out->scram_sha_1 = arena_copy(arena, value); return true;
 	case SCRAM_SHA_256:	out->scram_sha_256 = arena_copy(arena, value); return true;
 	case MAILBOX:		out->mailbox = arena_copy(arena, value); return is_mailbox(value);
-	case UID:		return id_parse(value, &out->uid);
-	case GID:		return id_parse(value, &out->gid);
+	case UID:		return id_parse(value, &out->uid) && out->uid != 0;	/* 0 is "not said" */
+	case GID:		return id_parse(value, &out->gid) && out->gid != 0;
 	case STATE:		return state_parse(value, &out->state);
 	case FIELDS:		break;
 	}

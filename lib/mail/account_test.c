@@ -18,6 +18,8 @@ static const struct { const char *row; bool ok; } rows[] = {
 	{ "password=x\npassword=y", false },	/* which? CVE-2008-1218 */
 	{ "passwrod=x", false },
 	{ "uid=-1", false },
+	{ "password=x\nuid=0", false },	/* root owns no mailbox; taken for "not said" it was someone else's */
+	{ "password=x\ngid=0", false },
 	{ "uid=4294967295", false },
 	{ "uid= 5", false },
 	{ "uid=", false },
