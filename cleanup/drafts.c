@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * cleanup/drafts.c - messages on their way in. A process that asks owns its drafts:
- * no other can name them, and they go when it goes. Commits are collected for
- * one round of the event loop and made durable together: the disk is waited
- * for once.
+ * no other can name them, and they go when it goes.
+ *
+ * A commit is offered to qmgr first: when all its recipients have it in their mailboxes
+ * within early_delivery_time, nothing has to be written here. Else, and where that is off,
+ * it is made durable. Such commits are collected for one round of the event loop and made
+ * durable together: the disk is waited for once. Only this process gives a message its name, and
+ * qmgr forgets an offered one only when it was told what became of it: so whoever of the two
+ * dies or stands still, it is not delivered twice.
  */
 #include <errno.h>
 
@@ -18,29 +23,30 @@
 #define BATCH		64	/* commits together */
 #define SPACE_MS	100	/* how long free space is believed */
 #define SPACE_LOG_MS	60000
+#define OFFERED_MS	10000	/* past early_delivery_time: qmgr does not even say no */
+#define EARLY_RECORDS	57344	/* as in `early` of mail/messages.def */
 
 struct draft {
 	struct draft	*next;		/* of its bucket */
+	struct client	*client;	/* borrowed; it goes with it */
 	struct queue_draft file;
 	struct buf	 records;	/* owned; envelope parts so far */
+
+	/* Once its commit is asked for. */
 	bool		 committing;
+	uint32_t	 id;		/* of that question */
+	uint64_t	 octets;
+	struct arena	*arena;		/* owned; holds the envelope */
+	struct envelope	 envelope;
+	uint64_t	 offered;	/* channel_serial of the qmgr that may deliver it; 0: none */
+	uint64_t	 offer;		/* the call; 0: answered */
 };
 
 struct client {				/* a process that asks */
-	struct channel	*channel;	/* borrowed */
+	struct drafts	*all;		/* these two borrowed */
+	struct channel	*channel;
 	struct draft	*bucket[BUCKETS]; /* owned */
 	size_t		 n;
-};
-
-struct pending {			/* a commit that waits for the end of the round */
-	struct client	*client;	/* borrowed; cancelled when it goes */
-	struct draft	*draft;
-	uint32_t	 id;		/* of its question */
-	uint64_t	 octets;
-	struct arena	*arena;		/* owned */
-	struct envelope	 envelope;
-	bool		 sound;
-	enum commit_status status;
 };
 
 struct drafts {
@@ -49,8 +55,9 @@ struct drafts {
 	const struct cleanup_settings *settings;
 	struct peers	*qmgr;
 	struct ipc_out	 out;
+	struct buf	 encoded;	/* an envelope on its way to qmgr */
 	struct timer	 round;		/* fires when the round has no more frames */
-	struct pending	 pending[BATCH];
+	struct draft	*pending[BATCH]; /* to be made durable at the end of the round; borrowed */
 	size_t		 npending;
 	uint32_t	 open;
 	uint64_t	 space_ms, space_log_ms;	/* when it was looked at; 0: never */
@@ -86,23 +93,39 @@ forget(struct drafts *ds, struct client *cl, struct draft *d)
 	cl->n--;
 	ds->open--;
 	buf_fini(&d->records);
+	arena_free(&d->arena);
 	mem_free(d);
 }
 
+/* It gets no name: qmgr may let go of what it was offered. */
 static void
-abandon(struct drafts *ds, struct client *cl, struct draft *d)
+withdraw(struct drafts *ds, struct draft *d)
 {
+	struct channel *c = d->offered != 0 ? peers_by_serial(ds->qmgr, d->offered) : NULL;
+
+	peers_cancel(ds->qmgr, d->offer);
+	if (!c)
+		return;
+	ipc_put_withdrawn(&ds->out, 0, &(struct ipc_withdrawn){ .queue_id = text(d->file.id) });
+	channel_send(c, &ds->out);
+}
+
+static void
+abandon(struct drafts *ds, struct draft *d)
+{
+	withdraw(ds, d);
 	queue_draft_abandon(ds->queue, &d->file);
-	forget(ds, cl, d);
+	forget(ds, d->client, d);
 }
 
 static struct client *
-client_of(struct channel *c)
+client_of(struct drafts *ds, struct channel *c)
 {
 	struct client *cl = channel_data(c);
 
 	if (!cl) {
 		cl = mem_alloc(sizeof *cl);
+		cl->all = ds;
 		cl->channel = c;
 		channel_set_data(c, cl);
 	}
@@ -159,6 +182,7 @@ open_draft(struct drafts *ds, struct client *cl, uint64_t size_hint, struct draf
 		mem_free(d);
 		return status;
 	}
+	d->client = cl;
 	buf_init(&d->records, ENVELOPE_MAX);
 	at = bucket_of(cl, text(d->file.id));
 	d->next = *at;
@@ -213,7 +237,7 @@ on_abandon(struct drafts *ds, struct client *cl, struct ipc_in *in)
 		return false;
 	d = find(cl, m.queue_id);
 	if (d)
-		abandon(ds, cl, d);
+		abandon(ds, d);
 	daemon_settled(ds->daemon);
 	return true;
 }
@@ -227,58 +251,55 @@ answer(struct drafts *ds, struct channel *c, uint32_t id, enum commit_status sta
 	channel_reply(c, id, &ds->out);
 }
 
+/* The end of a commit, one way or the other; d is gone after it. */
+static void
+conclude(struct drafts *ds, struct draft *d, enum commit_status status)
+{
+	answer(ds, d->client->channel, d->id, status, text(d->file.id));
+	forget(ds, d->client, d);
+	ds->daemon->served++;
+	daemon_settled(ds->daemon);
+}
+
+static enum commit_status
+status_of(int fault)
+{
+	return fault == ENOSPC || fault == EDQUOT ? COMMIT_NO_SPACE : COMMIT_FAILED;
+}
+
+/* Not accepted; nothing of it is left. */
+static void
+refuse(struct drafts *ds, struct draft *d, int fault)
+{
+	withdraw(ds, d);
+	queue_draft_abandon(ds->queue, &d->file);
+	conclude(ds, d, status_of(fault));
+}
+
 /* False: not fit for the queue. */
 static bool
-check(struct pending *p)
+check(struct draft *d)
 {
-	struct draft *d = p->draft;
 	const char *wrong = d->records.full ? "too many records"
-	    : check_envelope(buf_bytes(&d->records), p->octets, clock_wall_s(), p->arena, &p->envelope);
+	    : check_envelope(buf_bytes(&d->records), d->octets, clock_wall_s(), d->arena, &d->envelope);
 
 	if (wrong)
 		log_warn("queue %s: refused: its envelope is not as it must be: %s", d->file.id, wrong);
 	return wrong == NULL;
 }
 
-static enum commit_status
-status_of(const struct queue_commit *c)
-{
-	if (c->ok)
-		return COMMIT_OK;
-	return c->fault == ENOSPC || c->fault == EDQUOT ? COMMIT_NO_SPACE : COMMIT_FAILED;
-}
-
+/* There is a message in new/. */
 static void
 tell_qmgr(struct drafts *ds, const struct draft *d)
 {
-	struct channel *c = peers_pick(ds->qmgr);
+	struct channel *c = d->offered != 0 ? peers_by_serial(ds->qmgr, d->offered) : NULL;
 
+	if (!c)
+		c = peers_pick(ds->qmgr);
 	if (!c)
 		return;			/* it looks into new/ by itself */
 	ipc_put_arrived(&ds->out, 0, &(struct ipc_arrived){ .queue_id = text(d->file.id) });
 	channel_send(c, &ds->out);
-}
-
-static void
-write_sound(struct drafts *ds)
-{
-	struct queue_commit commit[BATCH];
-	size_t n = 0;
-
-	for (size_t i = 0; i < ds->npending; i++) {
-		struct pending *p = &ds->pending[i];
-
-		if (p->sound)
-			commit[n++] = (struct queue_commit){ .draft = &p->draft->file, .octets = p->octets,
-			    .envelope = &p->envelope };
-		else
-			queue_draft_abandon(ds->queue, &p->draft->file);
-	}
-	queue_commit(ds->queue, commit, n);
-	n = 0;
-	for (size_t i = 0; i < ds->npending; i++)
-		if (ds->pending[i].sound)
-			ds->pending[i].status = status_of(&commit[n++]);
 }
 
 /* The round is over: all of it becomes durable, then everyone is told. */
@@ -286,28 +307,74 @@ static void
 commit_all(void *arg)
 {
 	struct drafts *ds = arg;
+	struct queue_commit commit[BATCH];
+	size_t n = ds->npending;
 
 	timer_clear(&ds->round);
-	for (size_t i = 0; i < ds->npending; i++) {
-		struct pending *p = &ds->pending[i];
-
-		p->arena = arena_new(ENVELOPE_ARENA);
-		p->status = COMMIT_FAILED;
-		p->sound = check(p);
-	}
-	write_sound(ds);
-	for (size_t i = 0; i < ds->npending; i++) {
-		struct pending *p = &ds->pending[i];
-
-		if (p->status == COMMIT_OK)
-			tell_qmgr(ds, p->draft);
-		answer(ds, p->client->channel, p->id, p->status, text(p->draft->file.id));
-		arena_free(&p->arena);
-		forget(ds, p->client, p->draft);
-		ds->daemon->served++;
-	}
 	ds->npending = 0;
-	daemon_settled(ds->daemon);
+	for (size_t i = 0; i < n; i++)
+		commit[i] = (struct queue_commit){ .draft = &ds->pending[i]->file, .octets = ds->pending[i]->octets,
+		    .envelope = &ds->pending[i]->envelope };
+	queue_commit(ds->queue, commit, n);
+	for (size_t i = 0; i < n; i++) {
+		struct draft *d = ds->pending[i];
+
+		if (commit[i].ok) {
+			tell_qmgr(ds, d);
+			conclude(ds, d, COMMIT_OK);
+		} else {
+			refuse(ds, d, commit[i].fault);
+		}
+	}
+}
+
+static void
+make_durable(struct drafts *ds, struct draft *d)
+{
+	if (ds->npending == 0)
+		timer_set(&ds->round, 0);
+	ds->pending[ds->npending++] = d;
+	if (ds->npending == BATCH)
+		commit_all(ds);
+}
+
+static void
+on_early(void *arg, struct ipc_in *in)
+{
+	struct draft *d = arg;
+	struct drafts *ds = d->client->all;
+	struct ipc_early_done a = { 0 };
+
+	d->offer = 0;
+	if (in && (!ipc_get_early_done(in, &a) || a.delivered != 1))
+		a.delivered = 0;
+	if (!a.delivered) {
+		make_durable(ds, d);
+		return;
+	}
+	withdraw(ds, d);
+	queue_draft_abandon(ds->queue, &d->file);	/* every recipient has it: this copy can go */
+	conclude(ds, d, COMMIT_OK);
+}
+
+/* False: there is nobody to deliver it, or it does not fit into a frame. */
+static bool
+offer(struct drafts *ds, struct draft *d)
+{
+	struct channel *c = ds->settings->early_ms > 0 ? peers_pick(ds->qmgr) : NULL;
+	unsigned wait_ms = (unsigned)ds->settings->early_ms;
+
+	if (!c)
+		return false;
+	buf_clear(&ds->encoded);
+	envelope_encode(&d->envelope, &ds->encoded);
+	if (ds->encoded.full || ds->encoded.n > EARLY_RECORDS)
+		return false;
+	ipc_put_early(&ds->out, 0, &(struct ipc_early){ .queue_id = text(d->file.id), .file = d->file.fd,
+	    .octets = d->octets, .wait_ms = wait_ms, .records = buf_bytes(&ds->encoded) });
+	d->offered = channel_serial(c);
+	d->offer = channel_call(c, &ds->out, wait_ms + OFFERED_MS, on_early, d);
+	return true;
 }
 
 static bool
@@ -326,11 +393,15 @@ on_commit(struct drafts *ds, struct client *cl, struct ipc_in *in)
 	}
 	buf_add(&d->records, m.records);
 	d->committing = true;
-	if (ds->npending == 0)
-		timer_set(&ds->round, 0);
-	ds->pending[ds->npending++] = (struct pending){ .client = cl, .draft = d, .id = in->id, .octets = m.octets };
-	if (ds->npending == BATCH)
-		commit_all(ds);
+	d->id = in->id;
+	d->octets = m.octets;
+	d->arena = arena_new(ENVELOPE_ARENA);
+	if (!check(d))
+		refuse(ds, d, EINVAL);
+	else if (!queue_draft_seal(&d->file, d->octets))
+		refuse(ds, d, errno);
+	else if (!offer(ds, d))
+		make_durable(ds, d);
 	return true;
 }
 
@@ -340,7 +411,7 @@ bool
 drafts_frame(void *drafts, struct channel *c, struct ipc_in *in)
 {
 	struct drafts *ds = drafts;
-	struct client *cl = client_of(c);
+	struct client *cl = client_of(ds, c);
 
 	switch (in->type) {
 	case IPC_open:		return on_open(ds, cl, in);
@@ -362,12 +433,12 @@ drafts_gone(void *drafts, struct channel *c)
 	if (!cl)
 		return;
 	for (size_t i = 0; i < ds->npending; i++)
-		if (ds->pending[i].client != cl)
+		if (ds->pending[i]->client != cl)
 			ds->pending[kept++] = ds->pending[i];
 	ds->npending = kept;
 	for (size_t i = 0; i < BUCKETS; i++)
 		while (cl->bucket[i])
-			abandon(ds, cl, cl->bucket[i]);
+			abandon(ds, cl->bucket[i]);
 	channel_set_data(c, NULL);
 	mem_free(cl);
 	daemon_settled(ds->daemon);
@@ -389,6 +460,7 @@ drafts_new(struct daemon *d, struct queue *q, const struct cleanup_settings *s)
 	ds->settings = s;
 	ds->qmgr = daemon_peers(d, "qmgr");
 	ipc_out_init(&ds->out);
+	buf_init(&ds->encoded, ENVELOPE_MAX);
 	timer_init(&ds->round, &d->loop, commit_all, ds);
 	return ds;
 }
@@ -402,5 +474,6 @@ drafts_free(struct drafts **taken)
 	*taken = NULL;
 	timer_clear(&ds->round);
 	ipc_out_fini(&ds->out);
+	buf_fini(&ds->encoded);
 	mem_free(ds);
 }

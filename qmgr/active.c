@@ -26,6 +26,7 @@
 #define RETRY_EXACT_MS	120000	/* waits up to this are not rounded to a minute */
 
 static void	fill(struct qmgr *m, struct work *w);
+static void	mark_saved(struct work *w);
 static void	save_due(void *qmgr);
 
 /* ---- the table ---- */
@@ -36,12 +37,22 @@ bucket_of(struct qmgr *m, const char *id)
 	return &m->table[hash_bytes(text(id)) % m->nbuckets];
 }
 
-static struct work *
-find(struct qmgr *m, struct bytes id)
+struct work *
+active_find(struct qmgr *m, struct bytes id)
 {
 	for (struct work *w = m->table[hash_bytes(id) % m->nbuckets]; w; w = w->next)
 		if (bytes_eq(text(w->message->id), id))
 			return w;
+	return NULL;
+}
+
+struct work *
+active_walk(struct qmgr *m, bool (*each)(struct work *, const void *), const void *arg)
+{
+	for (size_t i = 0; i < m->nbuckets; i++)
+		for (struct work *w = m->table[i]; w; w = w->next)
+			if (each(w, arg))
+				return w;
 	return NULL;
 }
 
@@ -62,8 +73,8 @@ settled(struct qmgr *m)
 	daemon_settled(m->daemon);
 }
 
-static void
-forget(struct qmgr *m, struct work *w)
+void
+active_forget(struct qmgr *m, struct work *w)
 {
 	struct work **at = bucket_of(m, w->message->id);
 
@@ -71,6 +82,8 @@ forget(struct qmgr *m, struct work *w)
 		at = &(*at)->next;
 	*at = w->next;
 	m->count--;
+	mark_saved(w);
+	early_free(m, w);
 	buf_fini(&w->segments);
 	queue_message_free(&w->message);	/* and with it our hold of the lock */
 	mem_free(w);
@@ -199,7 +212,7 @@ hold(struct qmgr *m, struct work *w)
 		return;
 	log_warn("%s: status=held reason=\"%s\"", q->id, log_text(q->envelope.hold_reason));
 	queue_move(&m->queue, q, QUEUE_HOLD);
-	forget(m, w);
+	active_forget(m, w);
 }
 
 /* It comes back when its bucket is due, or exactly, when that is soon. */
@@ -237,7 +250,7 @@ wait_for_retry(struct qmgr *m, struct work *w)
 		return;
 	queue_move(&m->queue, q, QUEUE_LATER);
 	wait_until(m, q, w->wait_ms);
-	forget(m, w);
+	active_forget(m, w);
 }
 
 /* Every recipient was looked at, and no delivery is on its way. May free w. */
@@ -247,9 +260,13 @@ conclude(struct qmgr *m, struct work *w)
 	struct envelope *e = &w->message->envelope;
 	struct tally t = tally(e);
 
+	if (w->early) {
+		early_conclude(m, w);
+		return;
+	}
 	if (w->left) {			/* the next qmgr finds it where it is */
 		if (w->unsaved_ms == 0 || save(m, w))
-			forget(m, w);
+			active_forget(m, w);
 		return;
 	}
 	if (!w->concluded) {
@@ -266,7 +283,7 @@ conclude(struct qmgr *m, struct work *w)
 		hold(m, w);
 	} else if (queue_remove(&m->queue, w->message)) {
 		mark_saved(w);
-		forget(m, w);
+		active_forget(m, w);
 	} else {			/* at least nobody gets it twice */
 		mark_unsaved(m, w, SAVE_AGAIN_MS);
 	}
@@ -360,7 +377,7 @@ active_result(struct job *j, enum outcome outcome, bool certain, struct bytes st
 	    && tally(&w->message->envelope).waiting == 0 && !first_failed(&w->message->envelope));
 	mem_free(j);
 	w->jobs--;
-	if (!settled && w->unsaved_ms == 0)
+	if (!settled && w->unsaved_ms == 0 && !w->early)
 		mark_unsaved(m, w, SAVE_MS);
 	fill(m, w);
 }
@@ -530,22 +547,41 @@ fit(struct qmgr *m, struct queue_message *q, bool found, enum take *take)
 	return true;
 }
 
-static bool
-make_segments(struct qmgr *m, struct work *w)
+bool
+active_begin(struct qmgr *m, struct work *w)
 {
+	struct work **at = bucket_of(m, w->message->id);
+
 	buf_init(&w->segments, SEGMENTS_MAX);
-	if (envelope_segments(&w->message->envelope, &w->segments)
-	    && segments_size(buf_bytes(&w->segments), &w->octets))
-		return true;
-	buf_fini(&w->segments);
-	queue_set_aside(&m->queue, w->message->place, w->message->name);
-	return false;
+	if (!envelope_segments(&w->message->envelope, &w->segments)
+	    || !segments_size(buf_bytes(&w->segments), &w->octets)) {
+		buf_fini(&w->segments);
+		return false;
+	}
+	w->next = *at;
+	*at = w;
+	m->count++;
+	fill(m, w);
+	schedule_run(m->schedule);
+	return true;
+}
+
+void
+active_placed(struct qmgr *m, struct work *w)
+{
+	const struct envelope *e = &w->message->envelope;
+
+	for (size_t i = 0; i < e->nrcpts && w->unsaved_ms == 0; i++)
+		if (e->rcpts[i].changed != RCPT_SAME)
+			mark_unsaved(m, w, SAVE_MS);
+	if (w->jobs == 0)
+		conclude(m, w);
 }
 
 static enum take
 begin(struct qmgr *m, struct queue_message *q, bool found)
 {
-	struct work *w, **at;
+	struct work *w;
 	enum take take;
 
 	if (!queue_lock(q)) {
@@ -558,17 +594,11 @@ begin(struct qmgr *m, struct queue_message *q, bool found)
 	}
 	w = mem_alloc(sizeof *w);
 	w->message = q;
-	if (!make_segments(m, w)) {
+	if (!active_begin(m, w)) {
+		queue_set_aside(&m->queue, q->place, q->name);
 		queue_message_free(&w->message);
 		mem_free(w);
-		return TAKE_DONE;
 	}
-	at = bucket_of(m, q->id);
-	w->next = *at;
-	*at = w;
-	m->count++;
-	fill(m, w);
-	schedule_run(m->schedule);
 	return TAKE_DONE;
 }
 
@@ -588,7 +618,7 @@ active_take(struct qmgr *m, enum queue_place place, const char *name, bool found
 {
 	struct queue_message *q;
 
-	if (find(m, id_of(name)))
+	if (active_find(m, id_of(name)))
 		return TAKE_DONE;
 	if (m->count >= m->settings->active_limit)
 		return TAKE_FULL;

@@ -11,18 +11,44 @@
 #include "qmgr/qmgr.h"
 
 static bool
-on_frame(void *owner, struct channel *c, struct ipc_in *in)
+on_arrived(struct qmgr *m, struct ipc_in *in)
 {
-	struct qmgr *m = owner;
 	struct ipc_arrived a;
 	char id[QUEUE_ID_MAX + 1];
 
-	(void)c;
-	if (in->type != IPC_arrived || !ipc_get_arrived(in, &a) || !bytes_to_text(a.queue_id, id, sizeof id))
+	if (!ipc_get_arrived(in, &a) || !bytes_to_text(a.queue_id, id, sizeof id))
 		return false;
-	if (!m->daemon->draining && scan_owns(m->scan) && active_take(m, QUEUE_NEW, id, false) == TAKE_LATER)
+	if (!early_arrived(m, a.queue_id) && !m->daemon->draining && scan_owns(m->scan) && active_take(m, QUEUE_NEW, id, false) == TAKE_LATER)
 		scan_again(m->scan, QUEUE_NEW, id, m->settings->uncertain_backoff_ms);
 	return true;
+}
+
+static bool
+on_withdrawn(struct qmgr *m, struct ipc_in *in)
+{
+	struct ipc_withdrawn a;
+
+	if (!ipc_get_withdrawn(in, &a))
+		return false;
+	early_withdrawn(m, a.queue_id);
+	return true;
+}
+
+static bool
+on_frame(void *owner, struct channel *c, struct ipc_in *in)
+{
+	switch (in->type) {
+	case IPC_early:		return early_take(owner, c, in);
+	case IPC_arrived:	return on_arrived(owner, in);
+	case IPC_withdrawn:	return on_withdrawn(owner, in);
+	}
+	return false;
+}
+
+static void
+on_gone(void *owner, struct channel *c)
+{
+	early_gone(owner, c);
 }
 
 static void
@@ -56,6 +82,7 @@ main(void)
 	m.scan = scan_new(&m);
 	d.owner = &m;
 	d.on_frame = on_frame;
+	d.on_gone = on_gone;
 	d.on_drain = on_drain;
 	d.sessions = active_jobs;
 	scan_start(m.scan);

@@ -4,6 +4,7 @@
  *
  *	scan.c		which messages: announced, found, due; one qmgr owns the queue
  *	active.c	one message: its recipients, what became of them, what comes next
+ *	early.c		a message that is delivered before it has a name in the queue
  *	schedule.c	deliveries: how many at once, to whom next
  *	retry.c		when again, and whether the clock may be believed
  */
@@ -43,6 +44,7 @@ struct qmgr {
 	size_t		 nbuckets, count;
 	struct work	*unsaved;	/* those with results that are not on disk */
 	struct timer	 save_timer;
+	size_t		 nearly;	/* of count: those without a name */
 };
 
 /* ---- active.c ---- */
@@ -52,6 +54,7 @@ struct work {
 	struct work	*next;		/* of its bucket */
 	struct work	*next_unsaved, **unsaved_at;	/* in qmgr's list, and what points here */
 	struct queue_message *message;	/* owned */
+	struct early	*early;		/* owned; NULL: it has its name in the queue */
 	struct buf	 segments;	/* owned; as in `deliver` */
 	uint64_t	 octets;	/* of the joined message */
 	uint32_t	 next_rcpt;	/* the first that was not looked at yet */
@@ -83,6 +86,15 @@ uint32_t	 active_jobs(void *qmgr);
 /* What became of a job, which is freed. certain false: nobody knows; reply is then ours. */
 void		 active_result(struct job *j, enum outcome outcome, bool certain, struct bytes status, struct bytes reply);
 
+/* For early.c. Takes w, which holds its message, into memory and begins with it. False: it cannot be joined; w stays
+ * the caller's. */
+bool		 active_begin(struct qmgr *m, struct work *w);
+struct work	*active_find(struct qmgr *m, struct bytes id);	/* NULL: not in memory */
+struct work	*active_walk(struct qmgr *m, bool (*each)(struct work *, const void *), const void *arg);	/* the first that it says yes to */
+/* It has its name now, and perhaps results that the file does not have. */
+void		 active_placed(struct qmgr *m, struct work *w);
+void		 active_forget(struct qmgr *m, struct work *w);	/* no job of it is left */
+
 /* It was not begun, and is not going to be by this qmgr. Frees it. */
 void		 active_leave(struct job *j);
 void		 active_drain(struct qmgr *m);
@@ -93,6 +105,18 @@ job_recipient(const struct job *j)
 	return &j->work->message->envelope.rcpts[j->rcpt];
 }
 
+/* ---- early.c ---- */
+
+/* A question of cleanup's; false: it makes no sense. */
+bool		 early_take(struct qmgr *m, struct channel *from, struct ipc_in *in);
+/* Every recipient was looked at and no delivery is on its way: says so to cleanup. May free w. */
+void		 early_conclude(struct qmgr *m, struct work *w);
+/* What became of it: it has its name in new/, or will have none. False: it is not one of these. */
+bool		 early_arrived(struct qmgr *m, struct bytes id);
+void		 early_withdrawn(struct qmgr *m, struct bytes id);
+void		 early_gone(struct qmgr *m, struct channel *from);	/* that cleanup is gone */
+void		 early_free(struct qmgr *m, struct work *w);	/* w->early, if there is one */
+
 /* ---- schedule.c ---- */
 
 struct schedule	*schedule_new(struct qmgr *m);
@@ -100,6 +124,10 @@ void		 schedule_free(struct schedule **s);
 void		 schedule_add(struct schedule *s, struct job *j);	/* its recipient has a route */
 void		 schedule_run(struct schedule *s);	/* starts what may start */
 void		 schedule_drain(struct schedule *s);	/* leaves what is not begun to the next qmgr */
+void		 schedule_withdraw(struct schedule *s, struct work *w);	/* leaves its jobs that are not begun */
+/* Deliveries there take longer than early ones may: until one has been done. */
+void		 schedule_slow(struct schedule *s, struct bytes nexthop);
+bool		 schedule_is_slow(struct schedule *s, struct bytes nexthop);
 
 /* ---- scan.c ---- */
 

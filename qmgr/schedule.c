@@ -19,6 +19,7 @@ struct destination {
 	struct job	*first, **last;	/* waiting */
 	unsigned	 running;
 	bool		 in_turn;
+	bool		 slow;		/* see schedule_slow */
 };
 
 struct schedule {
@@ -30,15 +31,25 @@ struct schedule {
 	struct timer	 nobody;
 };
 
+/* NULL: it has nothing to do. */
+static struct destination *
+find(struct schedule *s, struct bytes name)
+{
+	for (struct destination *d = s->bucket[hash_bytes(name) % BUCKETS]; d; d = d->next)
+		if (bytes_eq(d->name, name))
+			return d;
+	return NULL;
+}
+
 static struct destination *
 destination_of(struct schedule *s, struct bytes name)
 {
-	struct destination **at = &s->bucket[hash_bytes(name) % BUCKETS], *d;
+	struct destination **at, *d = find(s, name);
 	unsigned char *copy;
 
-	for (d = *at; d; d = d->next)
-		if (bytes_eq(d->name, name))
-			return d;
+	if (d)
+		return d;
+	at = &s->bucket[hash_bytes(name) % BUCKETS];
 	d = mem_alloc(sizeof *d);
 	copy = mem_alloc(name.n);
 	if (name.n > 0)
@@ -97,6 +108,7 @@ on_delivered(void *arg, struct ipc_in *in)
 
 	s->running--;
 	d->running--;
+	d->slow = false;
 	give_turn(s, d);
 	destination_settle(s, d);
 	if (in && in->type == IPC_delivered && ipc_get_delivered(in, &a) && a.outcome <= BOUNCE)
@@ -138,6 +150,10 @@ schedule_run(struct schedule *s)
 		}
 		d = take_turn(s);
 		j = d->first;
+		if (!j) {			/* withdrawn since */
+			destination_settle(s, d);
+			continue;
+		}
 		d->first = j->next;
 		if (!d->first)
 			d->last = &d->first;
@@ -179,6 +195,49 @@ schedule_drain(struct schedule *s)
 			leave_all(d);
 	while (s->turn)
 		destination_settle(s, take_turn(s));
+}
+
+void
+schedule_withdraw(struct schedule *s, struct work *w)
+{
+	const struct envelope *e = &w->message->envelope;
+
+	for (size_t i = 0; i < e->nrcpts; i++) {
+		struct destination *d = find(s, e->rcpts[i].nexthop);
+
+		if (!d)
+			continue;
+		d->last = &d->first;
+		for (struct job **at = &d->first; *at; ) {
+			struct job *j = *at;
+
+			if (j->work == w) {
+				*at = j->next;
+				active_leave(j);
+			} else {
+				at = &j->next;
+				d->last = at;
+			}
+		}
+		destination_settle(s, d);
+	}
+}
+
+void
+schedule_slow(struct schedule *s, struct bytes nexthop)
+{
+	struct destination *d = find(s, nexthop);
+
+	if (d)
+		d->slow = true;
+}
+
+bool
+schedule_is_slow(struct schedule *s, struct bytes nexthop)
+{
+	struct destination *d = find(s, nexthop);
+
+	return peers_count(s->locals) == 0 || (d && d->slow);
 }
 
 static void

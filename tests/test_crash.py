@@ -77,9 +77,9 @@ def settle(suite):
     suite.wait_queue_empty(60)
 
 
-def kill_while_mail_comes(make_suite, seed, messages, rounds, seconds, pause):
+def kill_while_mail_comes(make_suite, seed, messages, rounds, seconds, pause, early="2s"):
     print(f"seed {seed}")
-    suite = make_suite(users=USERS, **SETTINGS)
+    suite = make_suite(users=USERS, early_delivery_time=early, **SETTINGS)
     load = Load(suite, USERS, seed=seed)
     killer = Killer(suite, random.Random(seed))
     load.start(senders=8, messages=messages, seconds=seconds)
@@ -102,9 +102,11 @@ def seed_of_today():
 
 
 def test_kill(make_suite):
-    kill_while_mail_comes(make_suite, seed_of_today(), 300, rounds=1, seconds=12, pause=(0.2, 0.9))
+    seed = seed_of_today()
+    kill_while_mail_comes(make_suite, seed, 300, rounds=1, seconds=12, pause=(0.2, 0.9), early="2s" if seed % 2 else "0s")
 
 
 @pytest.mark.long
-def test_kill_long(make_suite):
-    kill_while_mail_comes(make_suite, seed_of_today(), 2000, rounds=12, seconds=100, pause=(0.2, 1))
+@pytest.mark.parametrize("early", ["2s", "0s"])         # delivered at once, or all through the queue
+def test_kill_long(make_suite, early):
+    kill_while_mail_comes(make_suite, seed_of_today(), 2000, rounds=12, seconds=100, pause=(0.2, 1), early=early)

@@ -271,7 +271,7 @@ def test_nothing_is_left_by_an_aborted_session(suite):
                                         pytest.param("fsync:3", "kill", marks=pytest.mark.long)])
 def test_cleanup_when_a_call_fails(make_suite, call, error):
     """451 or 452 and nothing left of it, or 250 and it is delivered."""
-    s = make_suite(env={"HERMOD_FAULT": f"cleanup:{call}:{error}"}, **FAST)
+    s = make_suite(env={"HERMOD_FAULT": f"cleanup:{call}:{error}"}, early_delivery_time="0s", **FAST)
     s.crash_allowed = True
     accepted, refused = [], 0
     for i in range(12):
@@ -330,7 +330,7 @@ def test_one_fsync_a_message(make_suite, tmp_path):
         os.chmod(folder, os.stat(folder).st_mode | 0o011)
     if subprocess.run(["mkfs.ext4", "-q", "-F", image]).returncode != 0:
         pytest.skip("no mkfs.ext4 (Debian package e2fsprogs)")
-    s = make_suite(env={"HERMOD_RECORD": recording}, start=False)
+    s = make_suite(env={"HERMOD_RECORD": recording}, start=False, early_delivery_time="0s")
     if subprocess.run(["mount", "-o", "loop", image, s.queue]).returncode != 0:
         pytest.skip("a file cannot be mounted here")
     try:

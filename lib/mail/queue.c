@@ -143,8 +143,9 @@ read_head(int fd, unsigned char *head)
 	return got;
 }
 
+/* Where everything stands goes to m, the envelope to e. */
 static enum queue_read
-read_message(struct queue_message *m)
+read_state(struct queue_message *m, struct arena *a, struct envelope *e)
 {
 	static unsigned char head[FIRST_READ];
 	struct queue_source s = { .fd = m->fd };
@@ -162,8 +163,7 @@ read_message(struct queue_message *m)
 			return QUEUE_TROUBLE;
 		s.size = (uint64_t)st.st_size;
 	}
-	m->arena = arena_new(ENVELOPE_ARENA);
-	r = queue_read_state(&s, m->arena, &state, &m->envelope);
+	r = queue_read_state(&s, a, &state, e);
 	m->generation = state.pointer.generation;
 	m->records_at = state.pointer.records_at;
 	m->records_octets = state.pointer.records_octets;
@@ -172,6 +172,13 @@ read_message(struct queue_message *m)
 	m->content_crc = state.preamble.content_crc;
 	m->content_octets = state.preamble.content_octets;
 	return r;
+}
+
+static enum queue_read
+read_message(struct queue_message *m)
+{
+	m->arena = arena_new(ENVELOPE_ARENA);
+	return read_state(m, m->arena, &m->envelope);
 }
 
 enum queue_read
@@ -204,6 +211,51 @@ queue_message_open(struct queue *q, enum queue_place place, const char *name, st
 	queue_message_free(&m);
 	errno = saved;
 	return r;
+}
+
+struct queue_message *
+queue_message_adopt(struct bytes id, int fd, uint64_t content_octets, struct bytes records)
+{
+	struct queue_message *m = mem_alloc(sizeof *m);
+	char name[QUEUE_ID_MAX + 1];
+
+	m->fd = fd;
+	m->place = QUEUE_NEW;
+	m->arena = arena_new(ENVELOPE_ARENA);
+	m->content_octets = content_octets;
+	if (!bytes_to_text(id, name, sizeof name) || !id_of(name, m->id) || strcmp(name, m->id) != 0
+	    || !envelope_decode(arena_copy(m->arena, records), m->arena, &m->envelope)) {
+		queue_message_free(&m);
+		return NULL;
+	}
+	memcpy(m->name, m->id, sizeof m->id);
+	m->envelope.nextents = 1;
+	m->envelope.extents = arena_array(m->arena, 1, sizeof *m->envelope.extents);
+	m->envelope.extents[0] = (struct extent){ QUEUE_CONTENT, content_octets };
+	return m;
+}
+
+bool
+queue_message_placed(struct queue_message *m)
+{
+	struct arena *a = arena_new(ENVELOPE_ARENA);
+	struct envelope same;
+	enum queue_read r = read_state(m, a, &same);
+
+	arena_free(&a);
+	if (r != QUEUE_READ)
+		log_warn("queue %s: what was committed cannot be read", m->id);
+	return r == QUEUE_READ;
+}
+
+bool
+queue_message_is_placed(struct queue *q, const struct queue_message *m)
+{
+	struct stat ours, named;
+
+	return fstat(m->fd, &ours) == 0
+	    && fstatat(q->places[m->place], m->name, &named, AT_SYMLINK_NOFOLLOW) == 0
+	    && ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
 }
 
 void

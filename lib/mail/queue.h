@@ -43,6 +43,7 @@ void	queue_close(struct queue *q);
 struct queue_draft {			/* a message that is being received; no name yet */
 	char	id[QUEUE_ID_MAX + 1];
 	int	fd;			/* read-only, the proof of the lease is taken on it; -1: none */
+	bool	sealed;
 	char	tmp[QUEUE_ID_MAX + 8];	/* name in tmp/ where no_tmpfile; else "" */
 };
 
@@ -50,11 +51,17 @@ struct queue_draft {			/* a message that is being received; no name yet */
 bool	queue_draft_open(struct queue *q, struct queue_draft *d, int *writer);
 void	queue_draft_abandon(struct queue *q, struct queue_draft *d);
 /*
- * Makes drafts durable together. For each: takes a read lease, which the kernel grants
+ * The content is whole and stays as it is: takes a read lease, which the kernel grants
  * only when no writer is left (a receiver that kept its descriptor, or a mapping, loses
- * the message); reopens it; checks that it holds the content promised; writes envelope and
- * pointers; links the name into new/. Then fsyncs. ok false: that one is not accepted, errno in
- * fault (EBUSY: a writer was left, EPROTO: not the content promised), nothing of it is left. All drafts are closed. A message is locked until it is
+ * the message), checks that the file holds the content promised, and locks it: the lock is
+ * d->fd's and goes with it to whoever gets that descriptor. False: errno (EBUSY: a writer was
+ * left, EPROTO: not the content promised; both are logged).
+ */
+bool	queue_draft_seal(struct queue_draft *d, uint64_t octets);
+/*
+ * Makes drafts durable together. For each: seals it, where that was not done yet; reopens it; writes
+ * envelope and pointers; links the name into new/. Then fsyncs. ok false: that one is not accepted, errno
+ * in fault, nothing of it is left. All drafts are closed. A message is locked until it is
  * durable, so that qmgr does not deliver what may yet be refused. The extents of the envelope are not
  * looked at: the content is one extent.
  */
@@ -90,6 +97,16 @@ enum queue_read { QUEUE_READ, QUEUE_GONE, QUEUE_DAMAGED, QUEUE_FOREIGN /* a crit
  * moved; its envelope may be empty). */
 enum queue_read	queue_message_open(struct queue *q, enum queue_place place, const char *name, struct queue_message **m);
 void	queue_message_free(struct queue_message **m);
+/*
+ * A sealed draft that has no name yet, to be delivered before it is made durable: as a message in
+ * new/, which it is not. fd (the draft's, read-only, with its lock) is taken. NULL: its
+ * envelope makes no sense; fd is closed.
+ */
+struct queue_message *queue_message_adopt(struct bytes id, int fd, uint64_t content_octets, struct bytes records);
+/* It has been committed since: from now on it can be updated and moved. False: logged; it cannot. */
+bool	queue_message_placed(struct queue_message *m);
+/* Whether it has been, when nobody is left to ask. */
+bool	queue_message_is_placed(struct queue *q, const struct queue_message *m);
 /* Reads the content and compares its checksum. The checksum of a message that cleanup has announced
  * need not be looked at; that of one which was found (after a crash, or after waiting) must. */
 enum queue_read	queue_message_verify(const struct queue_message *m);

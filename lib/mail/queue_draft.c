@@ -53,10 +53,11 @@ reopen(const struct queue *q, int fd, int flags)
 }
 
 static void
-remove_tmp(struct queue *q, const struct queue_draft *d)
+remove_tmp(struct queue *q, struct queue_draft *d)
 {
 	if (d->tmp[0] != '\0' && unlinkat(q->dir, d->tmp, 0) == -1)
 		log_errno("queue %s: cannot remove %s", d->id, d->tmp);
+	d->tmp[0] = '\0';
 }
 
 bool
@@ -109,20 +110,28 @@ no_writer_left(const struct queue_draft *d)
 }
 
 static bool
-content_as_promised(const struct queue_commit *c)
+content_as_promised(const struct queue_draft *d, uint64_t octets)
 {
 	struct stat st;
 	uint64_t size;
 
-	if (fstat(c->draft->fd, &st) == -1)
+	if (fstat(d->fd, &st) == -1)
 		return false;
 	size = (uint64_t)st.st_size;
-	if (size == QUEUE_CONTENT + c->octets || (c->octets == 0 && size == 0))
+	if (size == QUEUE_CONTENT + octets || (octets == 0 && size == 0))
 		return true;
-	log_warn("queue %s: refused: %llu octets of content were promised, the file has %llu", c->draft->id,
-	    (unsigned long long)c->octets, (unsigned long long)(size > QUEUE_CONTENT ? size - QUEUE_CONTENT : 0));
+	log_warn("queue %s: refused: %llu octets of content were promised, the file has %llu", d->id,
+	    (unsigned long long)octets, (unsigned long long)(size > QUEUE_CONTENT ? size - QUEUE_CONTENT : 0));
 	errno = EPROTO;
 	return false;
+}
+
+bool
+queue_draft_seal(struct queue_draft *d, uint64_t octets)
+{
+	d->sealed = d->sealed || (no_writer_left(d) && content_as_promised(d, octets)
+	    && flock(d->fd, LOCK_EX | LOCK_NB) == 0);
+	return d->sealed;
 }
 
 /* Envelope after the content, then preamble and pointers in one go. */
@@ -173,16 +182,14 @@ give_name(struct queue *q, struct queue_draft *d)
 	return linkat(q->proc_fd, self, q->places[QUEUE_NEW], d->id, AT_SYMLINK_FOLLOW) == 0;
 }
 
-/* All but the fsync. Returns the descriptor to be synced, -1 with c->fault set. The lock is let go
- * with the descriptor. */
+/* All but the fsync. Returns the descriptor to be synced, -1 with c->fault set. */
 static int
 prepare(struct queue *q, struct queue_commit *c)
 {
 	int fd = -1;
 
-	if (no_writer_left(c->draft) && content_as_promised(c)
+	if (queue_draft_seal(c->draft, c->octets)
 	    && (fd = reopen(q, c->draft->fd, O_WRONLY)) != -1
-	    && flock(fd, LOCK_EX | LOCK_NB) == 0
 	    && write_envelope(c, fd)
 	    && give_name(q, c->draft))
 		return fd;

@@ -576,6 +576,81 @@ test_critical_record_of_a_later_version(void **state)
 	buf_fini(&unknown);
 }
 
+/* A draft that is delivered before it has a name: sealed, handed over with its lock, and placed or not. */
+static void
+test_adopted(void **state)
+{
+	struct fixture *f = *state;
+	struct queue *q = &f->queue;
+	struct recipient rcpts[2];
+	struct envelope e = some_envelope(rcpts, 2);
+	struct queue_draft d;
+	struct queue_commit c = { .draft = &d, .octets = strlen(CONTENT), .envelope = &e };
+	struct queue_message *m, *other;
+	struct buf records;
+	char content[100];
+	int writer;
+
+	buf_init(&records, ENVELOPE_MAX);
+	envelope_encode(&e, &records);
+	draft_with(q, &d, &writer);
+	assert_false(queue_draft_seal(&d, c.octets));
+	assert_int_equal(errno, EBUSY);
+	close(writer);
+	assert_false(queue_draft_seal(&d, c.octets + 1));
+	assert_int_equal(errno, EPROTO);
+	assert_true(queue_draft_seal(&d, c.octets));
+
+	m = queue_message_adopt(text(d.id), fcntl(d.fd, F_DUPFD_CLOEXEC, 0), c.octets, buf_bytes(&records));
+	assert_non_null(m);
+	assert_string_equal(m->id, d.id);
+	assert_int_equal(m->envelope.nrcpts, 2);
+	assert_true(file_pread(m->fd, content, strlen(CONTENT), (off_t)m->envelope.extents[0].offset));
+	assert_memory_equal(content, CONTENT, strlen(CONTENT));
+	assert_false(queue_message_is_placed(q, m));
+	assert_false(queue_message_placed(m));		/* there is no envelope in it yet */
+
+	queue_commit(q, &c, 1);
+	assert_true(c.ok);
+	assert_true(queue_message_is_placed(q, m));
+	other = open_one(q, QUEUE_NEW, d.id);
+	assert_false(queue_lock(other));		/* the lock is the descriptor's that was handed over */
+	queue_message_free(&other);
+	assert_true(queue_message_placed(m));
+	assert_int_equal(m->generation, 1);
+	m->envelope.rcpts[1].state = RCPT_DELIVERED;
+	m->envelope.rcpts[1].changed = RCPT_STATE_CHANGED;
+	assert_true(queue_update(q, m));
+	assert_int_equal(queue_message_verify(m), QUEUE_READ);
+	queue_message_free(&m);
+	m = open_one(q, QUEUE_NEW, d.id);
+	assert_true(queue_lock(m));
+	assert_int_equal(m->generation, 2);
+	assert_int_equal(m->envelope.rcpts[0].state, RCPT_WAITING);
+	assert_int_equal(m->envelope.rcpts[1].state, RCPT_DELIVERED);
+	assert_true(queue_remove(q, m));
+	assert_false(queue_message_is_placed(q, m));
+	queue_message_free(&m);
+	buf_fini(&records);
+}
+
+static void
+test_adopting_nonsense(void **state)
+{
+	static const struct { const char *id, *records; } cases[] = {
+		{ "../X", "" }, { "", "" }, { "X/Y", "" }, { "0123456789012345678901234567890123", "" },
+		{ "X", "xxxxxxxxxx" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(cases); i++) {
+		int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+		assert_null(queue_message_adopt(text(cases[i].id), fd, 5, text(cases[i].records)));
+		assert_int_equal(fcntl(fd, F_GETFD), -1);	/* taken all the same */
+	}
+}
+
 static void
 test_moves(void **state)
 {
@@ -705,6 +780,7 @@ main(void)
 		T(test_no_writer_may_be_left), T(test_content_not_as_promised),
 		T(test_updates), T(test_update_of_many_is_small), T(test_every_prefix_of_an_update),
 		T(test_flipped_bits), T(test_cut_zeroed_extended), T(test_foreign_and_damaged_files),
+		T(test_adopted), T(test_adopting_nonsense),
 		T(test_critical_record_of_a_later_version), T(test_moves), T(test_times_far_away),
 		T(test_hash_of_the_next_hop), T(test_lock), T(test_ids_differ),
 	};

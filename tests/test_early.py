@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: ISC
+"""Delivery before a message has a name in the queue: what 250 means then, and whoever stands still or dies meanwhile."""
+import signal
+import smtplib
+import threading
+import time
+
+import pytest
+
+from hermodtest.proc import wait_for
+from hermodtest.suite import patience
+
+SETTINGS = dict(deliver_idle="60s", minimal_backoff="1s", uncertain_backoff="200ms")
+
+
+def stop(suite, kind):
+    these = suite.processes(kind)
+    assert these, kind
+    for p in these:
+        p.kill(signal.SIGSTOP)
+    return these
+
+
+def go_on(these):
+    for p in these:
+        p.kill(signal.SIGCONT)
+
+
+class Sending(threading.Thread):
+    """Sends one message; .code is what came after its content, or None for a lost connection."""
+
+    def __init__(self, suite, user="anna"):
+        super().__init__(daemon=True)
+        self.suite, self.user, self.code = suite, user, 0
+        self.start()
+
+    def run(self):
+        try:
+            with smtplib.SMTP("127.0.0.1", self.suite.smtp_port, timeout=60 * patience()) as c:
+                c.sendmail("a@client.test", f"{self.user}@{self.suite.domain}", "Subject: it\r\n\r\nHello.\r\n")
+                self.code = 250
+        except smtplib.SMTPDataError as e:
+            self.code = e.smtp_code
+        except (smtplib.SMTPException, OSError):
+            self.code = None
+
+    def result(self, seconds=60):
+        self.join(seconds * patience())
+        assert not self.is_alive(), "no answer"
+        return self.code
+
+
+def begun(suite):
+    """One message is through, so that its deliver process is there."""
+    suite.send("anna")
+    suite.maildir("anna").wait(1)
+    suite.wait_queue_empty()
+
+
+def only(suite, n, user="anna"):
+    """The mailbox has n messages and gets no more."""
+    suite.wait_queue_empty()
+    suite.maildir(user).wait(n)
+    time.sleep(0.5)
+    assert len(suite.maildir(user).messages()) == n
+
+
+@pytest.mark.settings(**SETTINGS)
+def test_250_means_in_the_mailbox(suite):
+    for i in range(20):
+        suite.send(["anna", "bert"])
+        assert len(suite.maildir("anna").messages()) == len(suite.maildir("bert").messages()) == i + 1
+        assert not suite.queue_files()
+    wait_for(lambda: suite.log().count(" removed") == 20, 10 * patience())
+
+
+@pytest.mark.settings(early_delivery_time="0s", **SETTINGS)
+def test_switched_off(suite):
+    begun(suite)
+    deliver = stop(suite, "deliver")
+    suite.send("anna")
+    assert len(suite.queue_files("new")) == 1
+    go_on(deliver)
+    only(suite, 2)
+
+
+@pytest.mark.settings(early_delivery_time="1s", **SETTINGS)
+def test_a_mailbox_that_takes_too_long(suite):
+    begun(suite)
+    deliver = stop(suite, "deliver")
+    suite.send("anna")
+    assert len(suite.queue_files("new")) == 1	# made durable when the time was over
+    before = time.monotonic()
+    for _ in range(5):				# nobody waits for that mailbox again
+        suite.send("anna")
+    assert time.monotonic() - before < 4
+    suite.send("bert")				# and nobody for another because of it
+    assert len(suite.maildir("bert").messages()) == 1
+    go_on(deliver)
+    only(suite, 7)
+    suite.send("anna")
+    assert len(suite.maildir("anna").messages()) == 8
+
+
+@pytest.mark.settings(early_delivery_time="1s", **SETTINGS)
+@pytest.mark.parametrize("kind", ["qmgr", "cleanup", "local"])
+def test_somebody_stands_still(suite, kind):
+    """The mailbox has it, but whoever is to say so does not know: the message may be given its name, and then
+    is not delivered again."""
+    begun(suite)
+    deliver = stop(suite, "deliver")
+    sending = Sending(suite)
+    time.sleep(0.4)				# the job is with the stopped worker
+    still = stop(suite, kind)
+    go_on(deliver)
+    suite.maildir("anna").wait(2)
+    if kind == "cleanup":
+        time.sleep(12)				# past all of its deadlines
+        go_on(still)
+    assert sending.result() == 250
+    go_on(still)
+    only(suite, 2)
+
+
+@pytest.mark.settings(early_delivery_time="20s", **SETTINGS)
+def test_qmgr_is_killed(suite):
+    begun(suite)
+    deliver = stop(suite, "deliver")
+    sending = Sending(suite)
+    time.sleep(0.4)
+    suite.kill("qmgr")
+    assert sending.result(10) == 250		# at once, not when the time is over
+    go_on(deliver)
+    suite.wait_queue_empty()
+    assert len(suite.maildir("anna").messages()) in (2, 3)	# the first worker's answer was lost
+
+
+@pytest.mark.settings(early_delivery_time="20s", cleanup_workers=1, **SETTINGS)
+def test_cleanup_is_killed(suite):
+    begun(suite)
+    deliver = stop(suite, "deliver")
+    sending = Sending(suite)
+    waiting = [Sending(suite) for _ in range(40)]	# more than the worker takes at once: these are not begun
+    time.sleep(0.6)
+    suite.kill("cleanup")
+    assert [s.result(10) for s in [sending] + waiting] == [451] * 41
+    go_on(deliver)
+    time.sleep(1)
+    got = len(suite.maildir("anna").messages()) - 1
+    assert got <= 16				# local_destination_concurrency: the others were withdrawn
+    assert not suite.queue_files()
+    suite.send("anna")
+    only(suite, got + 2)
+
+
+@pytest.mark.settings(early_delivery_time="20s", **SETTINGS)
+def test_smtpd_is_killed(suite):
+    begun(suite)
+    deliver = stop(suite, "deliver")
+    sending = Sending(suite)
+    time.sleep(0.4)
+    suite.kill("smtpd")
+    assert sending.result(10) is None
+    go_on(deliver)
+    only(suite, 2)				# it was on its way: once
+    wait_for(lambda: suite.processes("smtpd"), 10 * patience())
+
+
+@pytest.mark.settings(early_delivery_time="20s", **SETTINGS)
+def test_reload(suite):
+    begun(suite)
+    deliver = stop(suite, "deliver")
+    sending = Sending(suite)
+    time.sleep(0.4)
+    suite.reload()
+    go_on(deliver)
+    assert sending.result() == 250
+    only(suite, 2)
