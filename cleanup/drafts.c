@@ -25,6 +25,8 @@
 #define SPACE_LOG_MS	60000
 #define OFFERED_MS	10000	/* past early_delivery_time: qmgr does not even say no */
 #define EARLY_RECORDS	57344	/* as in `early` of mail/messages.def */
+#define WITHDRAWN_MAX	1024	/* these two the same */
+#define WITHDRAWN_MS	50	/* by then qmgr is told, when no other offer took it along */
 
 struct draft {
 	struct draft	*next;		/* of its bucket */
@@ -59,6 +61,9 @@ struct drafts {
 	struct timer	 round;		/* fires when the round has no more frames */
 	struct draft	*pending[BATCH]; /* to be made durable at the end of the round; borrowed */
 	size_t		 npending;
+	struct buf	 withdrawn;	/* as in `withdrawn`: what qmgr is still to be told */
+	uint64_t	 withdrawn_to;	/* channel_serial of that qmgr */
+	struct timer	 withdrawn_due;
 	uint32_t	 open;
 	uint64_t	 space_ms, space_log_ms;	/* when it was looked at; 0: never */
 	uint64_t	 octets, inodes;	/* free then */
@@ -97,17 +102,34 @@ forget(struct drafts *ds, struct client *cl, struct draft *d)
 	mem_free(d);
 }
 
-/* It gets no name: qmgr may let go of what it was offered. */
+static void
+send_withdrawn(void *arg)
+{
+	struct drafts *ds = arg;
+	struct channel *c = peers_by_serial(ds->qmgr, ds->withdrawn_to);
+
+	timer_clear(&ds->withdrawn_due);
+	if (c && ds->withdrawn.n > 0) {
+		ipc_put_withdrawn(&ds->out, 0, &(struct ipc_withdrawn){ .queue_ids = buf_bytes(&ds->withdrawn) });
+		channel_send(c, &ds->out);
+	}
+	buf_clear(&ds->withdrawn);
+}
+
+/* It gets no name: qmgr may let go of what it was offered. There is no hurry: mostly the
+ * next offer takes it along. */
 static void
 withdraw(struct drafts *ds, struct draft *d)
 {
-	struct channel *c = d->offered != 0 ? peers_by_serial(ds->qmgr, d->offered) : NULL;
-
-	peers_cancel(ds->qmgr, d->offer);
-	if (!c)
+	if (d->offered == 0)
 		return;
-	ipc_put_withdrawn(&ds->out, 0, &(struct ipc_withdrawn){ .queue_id = text(d->file.id) });
-	channel_send(c, &ds->out);
+	peers_cancel(ds->qmgr, d->offer);
+	if (ds->withdrawn_to != d->offered || ds->withdrawn.n + 4 + QUEUE_ID_MAX > WITHDRAWN_MAX)
+		send_withdrawn(ds);
+	ds->withdrawn_to = d->offered;
+	ipc_add_text(&ds->withdrawn, text(d->file.id));
+	if (!ds->withdrawn_due.set)
+		timer_set(&ds->withdrawn_due, WITHDRAWN_MS);
 }
 
 static void
@@ -370,9 +392,14 @@ offer(struct drafts *ds, struct draft *d)
 	envelope_encode(&d->envelope, &ds->encoded);
 	if (ds->encoded.full || ds->encoded.n > EARLY_RECORDS)
 		return false;
-	ipc_put_early(&ds->out, 0, &(struct ipc_early){ .queue_id = text(d->file.id), .file = d->file.fd,
-	    .octets = d->octets, .wait_ms = wait_ms, .records = buf_bytes(&ds->encoded) });
 	d->offered = channel_serial(c);
+	if (ds->withdrawn_to != d->offered)
+		send_withdrawn(ds);
+	ipc_put_early(&ds->out, 0, &(struct ipc_early){ .queue_id = text(d->file.id), .file = d->file.fd,
+	    .octets = d->octets, .wait_ms = wait_ms, .withdrawn = buf_bytes(&ds->withdrawn),
+	    .records = buf_bytes(&ds->encoded) });
+	buf_clear(&ds->withdrawn);
+	timer_clear(&ds->withdrawn_due);
 	d->offer = channel_call(c, &ds->out, wait_ms + OFFERED_MS, on_early, d);
 	return true;
 }
@@ -461,6 +488,8 @@ drafts_new(struct daemon *d, struct queue *q, const struct cleanup_settings *s)
 	ds->qmgr = daemon_peers(d, "qmgr");
 	ipc_out_init(&ds->out);
 	buf_init(&ds->encoded, ENVELOPE_MAX);
+	buf_init(&ds->withdrawn, WITHDRAWN_MAX);
+	timer_init(&ds->withdrawn_due, &d->loop, send_withdrawn, ds);
 	timer_init(&ds->round, &d->loop, commit_all, ds);
 	return ds;
 }
@@ -474,6 +503,8 @@ drafts_free(struct drafts **taken)
 	*taken = NULL;
 	timer_clear(&ds->round);
 	ipc_out_fini(&ds->out);
+	timer_clear(&ds->withdrawn_due);
 	buf_fini(&ds->encoded);
+	buf_fini(&ds->withdrawn);
 	mem_free(ds);
 }

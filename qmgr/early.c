@@ -117,13 +117,18 @@ early_arrived(struct qmgr *m, struct bytes id)
 	return w != NULL;
 }
 
-void
-early_withdrawn(struct qmgr *m, struct bytes id)
+bool
+early_withdrawn(struct qmgr *m, struct bytes ids)
 {
-	struct work *w = active_find(m, id);
+	bool bad = false;
 
-	if (w && w->early && !w->early->withdrawn)
-		withdraw(m, w);
+	while (ids.n > 0 && !bad) {
+		struct work *w = active_find(m, ipc_cut_text(&ids, &bad));
+
+		if (w && w->early && !w->early->withdrawn)
+			withdraw(m, w);
+	}
+	return !bad;
 }
 
 static bool
@@ -189,8 +194,10 @@ early_take(struct qmgr *m, struct channel *from, struct ipc_in *in)
 	if (!ipc_get_early(in, &a) || a.file == -1)
 		return false;
 	q = queue_message_adopt(a.queue_id, a.file, a.octets, a.records);
-	if (!q)
+	if (!q || !early_withdrawn(m, a.withdrawn)) {
+		queue_message_free(&q);
 		return false;
+	}
 	if (active_find(m, a.queue_id) || !is_welcome(m, &q->envelope)) {
 		reply(m, from, id, false);
 		queue_message_free(&q);

@@ -28,10 +28,7 @@ on_withdrawn(struct qmgr *m, struct ipc_in *in)
 {
 	struct ipc_withdrawn a;
 
-	if (!ipc_get_withdrawn(in, &a))
-		return false;
-	early_withdrawn(m, a.queue_id);
-	return true;
+	return ipc_get_withdrawn(in, &a) && early_withdrawn(m, a.queue_ids);
 }
 
 static bool

@@ -111,9 +111,9 @@ job_recipient(const struct job *j)
 bool		 early_take(struct qmgr *m, struct channel *from, struct ipc_in *in);
 /* Every recipient was looked at and no delivery is on its way: says so to cleanup. May free w. */
 void		 early_conclude(struct qmgr *m, struct work *w);
-/* What became of it: it has its name in new/, or will have none. False: it is not one of these. */
+/* What became of it: it has its name in new/ (false: it is not in memory), or will have none. */
 bool		 early_arrived(struct qmgr *m, struct bytes id);
-void		 early_withdrawn(struct qmgr *m, struct bytes id);
+bool		 early_withdrawn(struct qmgr *m, struct bytes ids);	/* a run; false: it makes no sense */
 void		 early_gone(struct qmgr *m, struct channel *from);	/* that cleanup is gone */
 void		 early_free(struct qmgr *m, struct work *w);	/* w->early, if there is one */
 

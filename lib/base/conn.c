@@ -489,9 +489,12 @@ close_step(struct conn *c)
 	}
 	if (!c->lingering && unsent(c) == 0 && !c->failed) {
 		c->lingering = true;
-		if (shutdown(c->fd, SHUT_WR) == -1)
+		if (!c->raw_eof)		/* many close their side with their last words: nobody is left to wait for */
+			discard(c);
+		if (!c->raw_eof && shutdown(c->fd, SHUT_WR) == -1)
 			c->raw_eof = true;
-		timer_set(&c->deadline, LINGER_MS);
+		if (!c->raw_eof)
+			timer_set(&c->deadline, LINGER_MS);
 	}
 	if (c->failed || (c->lingering && c->raw_eof)) {
 		end(c, c->lingering ? CONN_FLUSHED : c->end_why);

@@ -67,13 +67,32 @@ loop_lag_ms(const struct loop *l)
 }
 
 static void
+wake_after(struct timer *t, uint64_t after_ms)
+{
+	struct timeval tv = {
+		.tv_sec = (time_t)(after_ms / 1000),
+		.tv_usec = (suseconds_t)(after_ms % 1000 * 1000),
+	};
+
+	must(after_ms / 1000 < INT32_MAX);
+	if (evtimer_add(&t->ev, &tv) != 0)
+		log_fatal("out of memory: a timer");
+	t->wake_ms = t->due_ms;
+}
+
+static void
 timer_fired(evutil_socket_t fd, short what, void *arg)
 {
 	struct timer *t = arg;
+	uint64_t now = t->due_ms > t->wake_ms ? clock_mono_ms() : t->due_ms;
 
 	(void)fd;
 	(void)what;
 	loop_began();
+	if (now < t->due_ms) {		/* moved away since */
+		wake_after(t, t->due_ms - now);
+		return;
+	}
 	t->set = false;
 	t->run(t->arg);		/* may free t */
 }
@@ -88,14 +107,9 @@ timer_init(struct timer *t, struct loop *l, void (*run)(void *), void *arg)
 void
 timer_set(struct timer *t, uint64_t after_ms)
 {
-	struct timeval tv = {
-		.tv_sec = (time_t)(after_ms / 1000),
-		.tv_usec = (suseconds_t)(after_ms % 1000 * 1000),
-	};
-
-	must(after_ms / 1000 < INT32_MAX);
-	if (evtimer_add(&t->ev, &tv) != 0)
-		log_fatal("out of memory: a timer");
+	t->due_ms = clock_mono_ms() + after_ms;
+	if (!t->set || t->due_ms < t->wake_ms)
+		wake_after(t, after_ms);
 	t->set = true;
 }
 

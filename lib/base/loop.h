@@ -28,10 +28,17 @@ void		loop_began(void);	/* for those with events of their own (conn): a callback
 
 /*
  * A timer. Members are the timer's own; zero it before first use with
- * timer_init. Setting one that runs moves it. In callbacks it may be set again
- * or its owner freed.
+ * timer_init. Setting one that runs moves it, which costs nothing when it is moved away, as
+ * deadlines mostly are. In callbacks it may be set again or its owner freed.
  */
-struct timer { struct event ev; void (*run)(void *arg); void *arg; bool set; };
+struct timer {
+	struct event	 ev;
+	void		(*run)(void *arg);
+	void		*arg;
+	bool		 set;
+	uint64_t	 due_ms;	/* monotonic */
+	uint64_t	 wake_ms;	/* when the event comes: at due_ms or before */
+};
 
 void	timer_init(struct timer *t, struct loop *l, void (*run)(void *), void *arg);
 void	timer_set(struct timer *t, uint64_t after_ms);

@@ -82,8 +82,11 @@ test_timers(void **state)
 	timer_init(&timers[3], &loop, note, "x");
 	timer_set(&timers[0], 10);
 	timer_set(&timers[1], 30);
-	timer_set(&timers[2], 20);
-	timer_set(&timers[0], 60);		/* moved */
+	timer_set(&timers[2], 70);
+	timer_set(&timers[2], 20);		/* moved nearer */
+	timer_set(&timers[0], 60);		/* moved away, also there and back */
+	timer_set(&timers[1], 80);
+	timer_set(&timers[1], 30);
 	timer_set(&timers[3], 5);
 	timer_clear(&timers[3]);
 	timer_clear(&timers[3]);

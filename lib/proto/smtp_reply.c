@@ -52,10 +52,13 @@ smtp_status_take(struct bytes s, unsigned status[3])
 static void
 put_safe(struct bytes s, struct buf *out)
 {
-	size_t i;
+	unsigned char *room = buf_room(out, s.n);
 
-	for (i = 0; i < s.n; i++)
-		buf_char(out, s.p[i] < ' ' || s.p[i] >= 0x7f ? '?' : s.p[i]);
+	if (!room)
+		return;
+	for (size_t i = 0; i < s.n; i++)
+		room[i] = s.p[i] < ' ' || s.p[i] >= 0x7f ? '?' : s.p[i];
+	out->n += s.n;
 }
 
 /* Where to break s so that it has at most max octets: after a space if there is one not too
@@ -75,7 +78,10 @@ break_at(struct bytes s, size_t max)
 static void
 put_line(struct buf *out, unsigned code, bool last, struct bytes status, struct bytes words)
 {
-	buf_fmt(out, "%u%c", code, last ? ' ' : '-');
+	unsigned char head[4] = { (unsigned char)('0' + code / 100), (unsigned char)('0' + code / 10 % 10),
+	    (unsigned char)('0' + code % 10), last ? ' ' : '-' };
+
+	buf_add(out, bytes_of(head, sizeof head));
 	buf_add(out, status);
 	if (status.n > 0 && words.n > 0 && status.p[status.n - 1] != ' ')
 		buf_char(out, ' ');
