@@ -23,6 +23,7 @@
 #define BATCH		64	/* commits together */
 #define SPACE_MS	100	/* how long free space is believed */
 #define SPACE_LOG_MS	60000
+#define SPARE_OCTETS	65536	/* room for a message whose size nobody knows yet */
 #define OFFERED_MS	10000	/* past early_delivery_time: qmgr does not even say no */
 #define EARLY_RECORDS	57344	/* as in `early` of mail/messages.def */
 #define WITHDRAWN_MAX	1024	/* these two the same */
@@ -34,8 +35,10 @@ struct draft {
 	struct queue_draft file;
 	struct buf	 records;	/* owned; envelope parts so far */
 
+	bool		 spare;		/* given without having been asked for; not in drafts.open */
+
 	/* Once its commit is asked for. */
-	bool		 committing;
+	bool		 committing, wants_next;
 	uint32_t	 id;		/* of that question */
 	uint64_t	 octets;
 	struct arena	*arena;		/* owned; holds the envelope */
@@ -96,7 +99,7 @@ forget(struct drafts *ds, struct client *cl, struct draft *d)
 		at = &(*at)->next;
 	*at = d->next;
 	cl->n--;
-	ds->open--;
+	ds->open -= !d->spare;
 	buf_fini(&d->records);
 	arena_free(&d->arena);
 	mem_free(d);
@@ -269,15 +272,36 @@ on_abandon(struct drafts *ds, struct client *cl, struct ipc_in *in)
 static void
 answer(struct drafts *ds, struct channel *c, uint32_t id, enum commit_status status, struct bytes queue_id)
 {
-	ipc_put_committed(&ds->out, id, &(struct ipc_committed){ .status = status, .queue_id = queue_id });
+	ipc_put_committed(&ds->out, id, &(struct ipc_committed){ .status = status, .queue_id = queue_id,
+	    .next = -1 });
 	channel_reply(c, id, &ds->out);
+}
+
+/* Who sends much is spared one question a message. */
+static void
+answer_with_next(struct drafts *ds, struct draft *d)
+{
+	struct ipc_committed a = { .status = COMMIT_OK, .queue_id = text(d->file.id), .next = -1 };
+	struct draft *next;
+
+	if (open_draft(ds, d->client, SPARE_OCTETS, &next, &a.next) == OPEN_OK) {
+		next->spare = true;
+		ds->open--;
+		a.next_id = text(next->file.id);
+	}
+	ipc_put_committed(&ds->out, d->id, &a);
+	channel_reply(d->client->channel, d->id, &ds->out);
+	fd_close(&a.next);
 }
 
 /* The end of a commit, one way or the other; d is gone after it. */
 static void
 conclude(struct drafts *ds, struct draft *d, enum commit_status status)
 {
-	answer(ds, d->client->channel, d->id, status, text(d->file.id));
+	if (status == COMMIT_OK && d->wants_next && !ds->daemon->draining)
+		answer_with_next(ds, d);
+	else
+		answer(ds, d->client->channel, d->id, status, text(d->file.id));
 	forget(ds, d->client, d);
 	ds->daemon->served++;
 	daemon_settled(ds->daemon);
@@ -419,7 +443,10 @@ on_commit(struct drafts *ds, struct client *cl, struct ipc_in *in)
 		return true;
 	}
 	buf_add(&d->records, m.records);
+	ds->open += d->spare;
+	d->spare = false;
 	d->committing = true;
+	d->wants_next = m.next == 1;
 	d->id = in->id;
 	d->octets = m.octets;
 	d->arena = arena_new(ENVELOPE_ARENA);

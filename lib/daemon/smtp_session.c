@@ -24,8 +24,11 @@
 #define COMMIT_MS	300000		/* cleanup: on disk; RFC 5321 section 4.5.3.2.6 gives the client 10 min */
 #define LINGER_MS	10000		/* for the last reply */
 #define PROGRESS	1024		/* octets of content that count */
+#define SPARES		8		/* files for messages to come, at most one of each cleanup */
+#define SPARE_MS	1000		/* that long cleanup's word is good that there is room on the disk */
+#define SPARE_OCTETS	65536		/* and for messages that are not announced as bigger */
 
-struct opening;
+struct asked;
 
 struct session {
 	struct smtp_service *service;		/* borrowed */
@@ -38,12 +41,20 @@ struct session {
 	bool		 greeted;
 	int		 file;			/* the queue file, -1: none; owned */
 	uint64_t	 cleanup;		/* channel_serial of the cleanup that has the draft */
-	uint64_t	 rcpt_call, commit_call;
-	struct opening	*opening;		/* owned by the call */
+	uint64_t	 rcpt_call;
+	struct asked	*asked;			/* owned by the call */
 };
 
 /* A question to cleanup outlives the session that asked: the answer brings a file. */
-struct opening { struct smtp_service *service; struct session *session; uint64_t cleanup; };
+struct asked { struct smtp_service *service; struct session *session; uint64_t cleanup; };
+
+/* What cleanup gave with its last answer, for the next message. */
+struct spare {
+	uint64_t	 cleanup;		/* its channel_serial */
+	int		 file;			/* owned */
+	char		 queue_id[33];
+	uint64_t	 until_ms;
+};
 
 struct smtp_service {
 	struct daemon	*daemon;
@@ -51,6 +62,9 @@ struct smtp_service {
 	const struct smtp_limits *limits;
 	struct peers	*router, *cleanup;
 	struct crowd	 crowd;
+	struct spare	 spare[SPARES];
+	size_t		 nspare;
+	struct timer	 spare_old;
 	struct ipc_out	 out;			/* for every frame that is sent */
 	struct buf	 records;		/* an envelope on its way */
 };
@@ -68,6 +82,54 @@ send_abandon(struct smtp_service *v, uint64_t serial, struct bytes queue_id)
 		return;			/* that cleanup is gone, and its unnamed file with it */
 	ipc_put_abandon(&v->out, 0, &(struct ipc_abandon){ .queue_id = queue_id });
 	channel_send(c, &v->out);
+}
+
+/* ---- spare files ---- */
+
+static struct spare *
+spare_of(struct smtp_service *v, uint64_t cleanup)
+{
+	for (size_t i = 0; i < v->nspare; i++)
+		if (v->spare[i].cleanup == cleanup)
+			return &v->spare[i];
+	return NULL;
+}
+
+static void
+drop_spare(struct smtp_service *v, struct spare *p)
+{
+	fd_close(&p->file);
+	send_abandon(v, p->cleanup, text(p->queue_id));
+	*p = v->spare[--v->nspare];
+}
+
+static void
+drop_old_spares(void *arg)
+{
+	struct smtp_service *v = arg;
+	uint64_t now = clock_mono_ms();
+
+	for (size_t i = v->nspare; i-- > 0; )
+		if (v->spare[i].until_ms <= now)
+			drop_spare(v, &v->spare[i]);
+	if (v->nspare > 0)
+		timer_set(&v->spare_old, SPARE_MS);
+}
+
+/* Takes file. */
+static void
+keep_spare(struct smtp_service *v, uint64_t cleanup, struct bytes queue_id, int file)
+{
+	struct spare p = { .cleanup = cleanup, .file = file, .until_ms = clock_mono_ms() + SPARE_MS };
+
+	if (v->nspare == SPARES || !bytes_to_text(queue_id, p.queue_id, sizeof p.queue_id)) {
+		fd_close(&file);
+		send_abandon(v, cleanup, queue_id);
+		return;
+	}
+	v->spare[v->nspare++] = p;
+	if (!v->spare_old.set)
+		timer_set(&v->spare_old, SPARE_MS);
 }
 
 static void
@@ -88,10 +150,9 @@ session_free(struct session *s)
 	if (s->smtp.opened && s->file != -1)
 		drop_file(s);
 	fd_close(&s->file);
-	if (s->opening != NULL)
-		s->opening->session = NULL;
+	if (s->asked != NULL)
+		s->asked->session = NULL;
 	peers_cancel(v->router, s->rcpt_call);
-	peers_cancel(v->cleanup, s->commit_call);
 	timer_clear(&s->deadline);
 	smtp_server_fini(&s->smtp);
 	conn_fini(&s->conn);
@@ -245,7 +306,7 @@ ask_rcpt(struct session *s)
 static void
 on_opened(void *arg, struct ipc_in *in)
 {
-	struct opening *o = arg;
+	struct asked *o = arg;
 	struct session *s = o->session;
 	struct ipc_opened a = { .file = -1 };
 	bool good = in != NULL && in->type == IPC_opened && ipc_get_opened(in, &a)
@@ -258,7 +319,7 @@ on_opened(void *arg, struct ipc_in *in)
 		mem_free(o);
 		return;
 	}
-	s->opening = NULL;
+	s->asked = NULL;
 	s->guest.waiting = false;
 	s->cleanup = o->cleanup;
 	mem_free(o);
@@ -270,23 +331,47 @@ on_opened(void *arg, struct ipc_in *in)
 	run(s);
 }
 
+/* v->out has the question. */
+static void
+ask_cleanup(struct session *s, struct channel *c, unsigned timeout_ms, channel_answer answer)
+{
+	struct asked *o = mem_alloc(sizeof *o);
+
+	*o = (struct asked){ .service = s->service, .session = s, .cleanup = channel_serial(c) };
+	s->asked = o;
+	s->guest.waiting = true;
+	channel_call(c, &s->service->out, timeout_ms, answer, o);
+}
+
+static bool
+use_spare(struct session *s, uint64_t cleanup)
+{
+	struct smtp_service *v = s->service;
+	struct spare *p = spare_of(v, cleanup);
+
+	if (p == NULL || s->smtp.size_octets > SPARE_OCTETS || p->until_ms <= clock_mono_ms())
+		return false;
+	s->cleanup = cleanup;
+	s->file = p->file;
+	smtp_server_opened(&s->smtp, OPEN_OK, text(p->queue_id));
+	*p = v->spare[--v->nspare];
+	return true;
+}
+
 static void
 ask_open(struct session *s)
 {
 	struct smtp_service *v = s->service;
 	struct channel *c = peers_pick(v->cleanup);
-	struct opening *o;
 
 	if (c == NULL) {
 		smtp_server_opened(&s->smtp, OPEN_FAILED, text(NULL));
 		return;
 	}
-	o = mem_alloc(sizeof *o);
-	*o = (struct opening){ .service = v, .session = s, .cleanup = channel_serial(c) };
-	s->opening = o;
-	s->guest.waiting = true;
+	if (use_spare(s, channel_serial(c)))
+		return;
 	ipc_put_open(&v->out, 0, &(struct ipc_open){ .size_hint = s->smtp.size_octets });
-	channel_call(c, &v->out, OPEN_MS, on_opened, o);
+	ask_cleanup(s, c, OPEN_MS, on_opened);
 }
 
 static void
@@ -302,13 +387,19 @@ log_queued(const struct session *s)
 static void
 on_committed(void *arg, struct ipc_in *in)
 {
-	struct session *s = arg;
-	struct ipc_committed a = { 0 };
+	struct asked *o = arg;
+	struct session *s = o->session;
+	struct ipc_committed a = { .next = -1 };
 
-	s->commit_call = 0;
-	s->guest.waiting = false;
 	if (in == NULL || in->type != IPC_committed || !ipc_get_committed(in, &a))
-		a.status = COMMIT_FAILED;
+		a = (struct ipc_committed){ .status = COMMIT_FAILED, .next = -1 };
+	if (a.next != -1)
+		keep_spare(o->service, o->cleanup, a.next_id, a.next);
+	mem_free(o);
+	if (s == NULL)
+		return;				/* the client went away meanwhile */
+	s->asked = NULL;
+	s->guest.waiting = false;
 	if (a.status == COMMIT_OK)
 		log_queued(s);
 	smtp_server_committed(&s->smtp, (enum commit_status)a.status);
@@ -345,7 +436,7 @@ send_records(struct smtp_service *v, struct session *s, struct channel *c)
 		rest = bytes_skip(rest, part);
 	}
 	ipc_put_commit(&v->out, 0, &(struct ipc_commit){ .queue_id = text(s->smtp.queue_id),
-	    .octets = s->smtp.octets, .records = rest });
+	    .octets = s->smtp.octets, .next = spare_of(v, s->cleanup) == NULL, .records = rest });
 }
 
 /* The descriptor is closed before cleanup is asked: a writer that is left is a refusal. */
@@ -363,8 +454,7 @@ ask_commit(struct session *s)
 		return;
 	}
 	send_records(v, s, c);
-	s->guest.waiting = true;
-	s->commit_call = channel_call(c, &v->out, COMMIT_MS, on_committed, s);
+	ask_cleanup(s, c, COMMIT_MS, on_committed);
 }
 
 /* ---- the loop of one session ---- */
@@ -509,6 +599,7 @@ smtp_service_new(struct daemon *d, const struct smtp_rules *rules, const struct 
 	v->router = daemon_peers(d, "router");
 	v->cleanup = daemon_peers(d, "cleanup");
 	crowd_init(&v->crowd, d, &limits->crowd, on_crowded, on_drop);
+	timer_init(&v->spare_old, &d->loop, drop_old_spares, v);
 	ipc_out_init(&v->out);
 	buf_init(&v->records, ENVELOPE_MAX);
 	return v;
@@ -522,6 +613,9 @@ smtp_service_free(struct smtp_service **service)
 	if (v == NULL)
 		return;
 	crowd_fini(&v->crowd);
+	timer_clear(&v->spare_old);
+	for (size_t i = 0; i < v->nspare; i++)	/* cleanup sees its channel close */
+		fd_close(&v->spare[i].file);
 	ipc_out_fini(&v->out);
 	buf_fini(&v->records);
 	mem_free(v);
