@@ -520,6 +520,16 @@ take_records(struct ledger *l, struct copy *c)
 		l->header.uidnext = k.last + 1;
 }
 
+/* Beyond what a copy may have had. Of one that says nothing any more: it was the time of a day on which the file
+ * was there already, or of one before; so a clock that was set back does not bring it again. */
+static uint32_t
+beyond(const struct copy *c)
+{
+	if (c->readable)
+		return c->header.uidvalidity + 1;
+	return c->st.st_mtim.tv_sec > 0 && c->st.st_mtim.tv_sec < UINT32_MAX ? (uint32_t)c->st.st_mtim.tv_sec + 1 : 1;
+}
+
 /* UIDVALIDITY only rises: RFC 9051 section 2.3.1.1. */
 static void
 begin_anew(struct ledger *l)
@@ -527,8 +537,8 @@ begin_anew(struct ledger *l)
 	uint32_t now = (uint32_t)clock_wall_s(), least = 1;
 
 	for (int i = 0; i < 2; i++)
-		if (l->copy[i].readable && l->copy[i].header.uidvalidity >= least)
-			least = l->copy[i].header.uidvalidity + 1;
+		if (beyond(&l->copy[i]) > least)
+			least = beyond(&l->copy[i]);
 	if (l->header.uidvalidity >= least)
 		least = l->header.uidvalidity + 1;
 	forget_all(l);

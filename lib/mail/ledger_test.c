@@ -246,6 +246,33 @@ test_both_damaged(void **state)
 	ledger_free(&l);
 }
 
+/* Neither says what UIDVALIDITY was; and no second has gone by since it was chosen, or the clock was set back. */
+static void
+test_both_unreadable(void **state)
+{
+	struct ledger *l = opened();
+	uint32_t validity = ledger_uidvalidity(l);
+
+	(void)state;
+	give(l, "a", 10, 1);
+	ledger_free(&l);
+	for (int i = 0; i < 2; i++)
+		overwrite(files[i], text("nothing of a ledger"));
+	l = opened();
+	assert_true(ledger_uidvalidity(l) > validity);
+	validity = ledger_uidvalidity(l);
+	ledger_free(&l);
+	for (int i = 0; i < 2; i++) {
+		struct timespec later[2] = { { .tv_sec = validity + 100000 }, { .tv_sec = validity + 100000 } };
+
+		overwrite(files[i], text(""));
+		assert_int_equal(utimensat(dir, files[i], later, 0), 0);
+	}
+	l = opened();
+	assert_true(ledger_uidvalidity(l) > validity + 100000);
+	ledger_free(&l);
+}
+
 /* A crash at every octet of an append: UIDs that were told stay, no UID is given twice. */
 static void
 test_torn_appends(void **state)
@@ -396,7 +423,7 @@ main(void)
 #define T(t) cmocka_unit_test_setup_teardown(t, make_dir, drop_dir)
 	const struct CMUnitTest tests[] = {
 		T(test_gives_and_keeps), T(test_two_at_once), T(test_one_copy_lost), T(test_odd_copies),
-		T(test_flipped_bits), T(test_both_damaged), T(test_torn_appends), T(test_restored),
+		T(test_flipped_bits), T(test_both_damaged), T(test_both_unreadable), T(test_torn_appends), T(test_restored),
 		T(test_trim), T(test_uids_used_up), T(test_lock_file_removed),
 	};
 
