@@ -15,7 +15,7 @@
 #define CLEANUP_SEGMENTS 49152	/* `segments` of deliver in mail/messages.def */
 
 struct cleanup_settings {
-	uint64_t	 minfree_octets, minfree_inodes;
+	uint64_t	 minfree_octets, minfree_submission, minfree_inodes;
 	uint64_t	 drafts;		/* open at once, of one asking process */
 	uint64_t	 early_ms;		/* for delivery before a message is made durable; 0: none */
 	unsigned	 sync_directory;	/* index into its words */

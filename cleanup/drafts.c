@@ -159,11 +159,13 @@ client_of(struct drafts *ds, struct channel *c)
 
 /* ---- open ---- */
 
-/* The disk guard: new mail is refused while there is still room for all that was taken. */
+/* The disk guard: new mail is refused while there is still room for all that was taken; that of other hosts
+ * before that of our own users. */
 static bool
-has_space(struct drafts *ds, uint64_t size_hint)
+has_space(struct drafts *ds, const struct ipc_open *asked)
 {
 	const struct cleanup_settings *s = ds->settings;
+	uint64_t minfree = asked->submission ? s->minfree_submission : s->minfree_octets;
 	uint64_t now = clock_mono_ms();
 
 	if (ds->space_ms == 0 || now - ds->space_ms >= SPACE_MS) {
@@ -173,27 +175,26 @@ has_space(struct drafts *ds, uint64_t size_hint)
 			ds->octets = ds->inodes = 0;
 		}
 	}
-	if (ds->octets >= s->minfree_octets && ds->octets - s->minfree_octets >= size_hint
-	    && ds->inodes >= s->minfree_inodes) {
-		ds->octets -= size_hint;	/* until the next look */
+	if (ds->octets >= minfree && ds->octets - minfree >= asked->size_hint && ds->inodes >= s->minfree_inodes) {
+		ds->octets -= asked->size_hint;	/* until the next look */
 		return true;
 	}
 	if (ds->space_log_ms == 0 || now - ds->space_log_ms >= SPACE_LOG_MS) {
 		ds->space_log_ms = now;
-		log_warn("queue: no mail is taken: free octets=%llu files=%llu, queue_minfree=%llu"
+		log_warn("queue: no mail is taken: free octets=%llu files=%llu, %s=%llu"
 		    " queue_minfree_files=%llu: make room", (unsigned long long)ds->octets,
-		    (unsigned long long)ds->inodes, (unsigned long long)s->minfree_octets,
-		    (unsigned long long)s->minfree_inodes);
+		    (unsigned long long)ds->inodes, asked->submission ? "queue_minfree_submission"
+		    : "queue_minfree", (unsigned long long)minfree, (unsigned long long)s->minfree_inodes);
 	}
 	return false;
 }
 
 static enum open_status
-open_draft(struct drafts *ds, struct client *cl, uint64_t size_hint, struct draft **out, int *writer)
+open_draft(struct drafts *ds, struct client *cl, const struct ipc_open *asked, struct draft **out, int *writer)
 {
 	struct draft *d, **at;
 
-	if (!has_space(ds, size_hint))
+	if (!has_space(ds, asked))
 		return OPEN_NO_SPACE;
 	if (cl->n >= ds->settings->drafts) {
 		log_warn("queue: a process has %zu messages open, the most cleanup_drafts allows", cl->n);
@@ -227,7 +228,7 @@ on_open(struct drafts *ds, struct client *cl, struct ipc_in *in)
 
 	if (!ipc_get_open(in, &m))
 		return false;
-	a.status = open_draft(ds, cl, m.size_hint, &d, &a.file);
+	a.status = open_draft(ds, cl, &m, &d, &a.file);
 	if (d)
 		a.queue_id = text(d->file.id);
 	ipc_put_opened(&ds->out, in->id, &a);
@@ -282,9 +283,10 @@ static void
 answer_with_next(struct drafts *ds, struct draft *d)
 {
 	struct ipc_committed a = { .status = COMMIT_OK, .queue_id = text(d->file.id), .next = -1 };
+	struct ipc_open like = { .size_hint = SPARE_OCTETS };
 	struct draft *next;
 
-	if (open_draft(ds, d->client, SPARE_OCTETS, &next, &a.next) == OPEN_OK) {
+	if (open_draft(ds, d->client, &like, &next, &a.next) == OPEN_OK) {
 		next->spare = true;
 		ds->open--;
 		a.next_id = text(next->file.id);

@@ -228,7 +228,7 @@ submission_begin(struct submission *s, const struct ipc_submit *m)
 	*o = (struct opening){ .pickup = p, .s = s, .cleanup = channel_serial(c) };
 	s->opening = o;
 	s->state = OPENING;
-	ipc_put_open(&p->out, 0, &(struct ipc_open){ .size_hint = 0 });
+	ipc_put_open(&p->out, 0, &(struct ipc_open){ .submission = 1 });
 	channel_call(c, &p->out, ANSWER_MS, on_opened, o);
 	return true;
 }

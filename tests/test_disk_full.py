@@ -66,9 +66,15 @@ def test_queue(make_suite, small):
     assert not suite.queue_files()
 
 
+def sendmail(suite):
+    """What a user's command ends with."""
+    return subprocess.run([os.path.join(suite.build, "bin", "sendmail"), "-C", suite.conf, f"anna@{suite.domain}"],
+                          input=b"Subject: s\n\nx\n").returncode
+
+
 def test_room_is_kept(make_suite, small):
-    """queue_minfree: new mail is refused while what was taken can still be worked on."""
-    suite = make_suite(users=(), start=False, queue_minfree="512K", queue_minfree_files=0, **FAST)
+    """queue_minfree: new mail is refused while what was taken can still be worked on; that of users a little later."""
+    suite = make_suite(users=(), start=False, queue_minfree="512K", queue_minfree_submission="128K", queue_minfree_files=0, **FAST)
     small(suite.queue, 1 << 20)
     suite.add_account("anna")
     suite.start()
@@ -78,6 +84,13 @@ def test_room_is_kept(make_suite, small):
     with pytest.raises(smtplib.SMTPException) as e:
         suite.send("anna")
     assert "452" in str(e.value)
+    assert sendmail(suite) == 0
+    suite.maildir("anna").wait(2)
+    os.unlink(ballast)
+    ballast = fill(suite.queue, 64 << 10)
+    time.sleep(0.3)
+    assert sendmail(suite) == os.EX_TEMPFAIL
+    suite.wait_log("no mail is taken: .*queue_minfree_submission")
     os.unlink(ballast)
     wait_for(lambda: os.statvfs(suite.queue).f_bavail > 128, 5)
 
@@ -87,7 +100,7 @@ def test_room_is_kept(make_suite, small):
         except smtplib.SMTPException:
             return None
     wait_for(taken, 10 * patience(), step=0.2)
-    suite.maildir("anna").wait(2)
+    suite.maildir("anna").wait(3)
 
 
 def test_mailbox(make_suite, small):

@@ -301,8 +301,8 @@ def test_control_channels(make_suite):
     assert suite.master_pid() == before
 
     def all_there():
-        return {p.comm for p in suite.processes()} >= set(SERVICES)
-    wait_for(all_there, 30 * patience())
+        return {p.name() for p in suite.processes()} >= set(SERVICES)
+    wait_for(all_there, 30 * patience(), why=lambda: suite.processes())
 
     def mail_flows():
         try:

@@ -280,7 +280,7 @@ def test_stop_ends_all_of_it(make_suite):
     began = time.monotonic()
     assert "has stopped" in s.hermod("stop").stdout
     assert time.monotonic() - began < 6 * patience()
-    assert not s.left()
+    wait_for(lambda: not s.left(), 2 * patience(), why=s.left)	# master lets go of its files, then it is gone
     assert sorted(os.listdir(os.path.join(s.dir, "run"))) == ["empty", "public"]
     assert s.hermod("status", check=False).returncode == 3
     assert s.hermod("stop").returncode == 0	# twice is fine

@@ -47,7 +47,7 @@ struct drop_settings { const char *queue_directory; uint64_t message_octets, min
 static const struct setting drop_settings[] = {
 	SET_TEXT("queue_directory",	struct drop_settings, queue_directory, ""),
 	SET_SIZE("message_size_limit",	struct drop_settings, message_octets, "25M", 0, 0),
-	SET_SIZE("queue_minfree",	struct drop_settings, minfree_octets, "64M", 0, 0),
+	SET_SIZE("queue_minfree_submission", struct drop_settings, minfree_octets, "32M", 0, 0),
 	SET_END
 };
 

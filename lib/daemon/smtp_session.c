@@ -25,7 +25,7 @@
 #define LINGER_MS	10000		/* for the last reply */
 #define PROGRESS	1024		/* octets of content that count */
 #define SPARES		8		/* files for messages to come, at most one of each cleanup */
-#define SPARE_MS	1000		/* that long cleanup's word is good that there is room on the disk */
+#define SPARE_MS	100		/* that long cleanup's word is good that there is room on the disk */
 #define SPARE_OCTETS	65536		/* and for messages that are not announced as bigger */
 
 struct asked;

@@ -33,6 +33,7 @@ class Proc:
             return False
         if now.start != self.start:
             return False
+        self.comm = now.comm		# it may have been seen before it was executed, or took its name
         if now.state != "Z":
             return True
         if now.ppid == os.getpid():	# left to us: nobody else reaps it
