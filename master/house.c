@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "config.h"
+#include "daemon/clients.h"
 #include "master/master.h"
 
 #define SERVED_MS	1000	/* who served that long is started again at once */
@@ -125,6 +126,7 @@ send_files(struct process *p, struct ipc_out *out)
 		else if (strcmp(name, "log_directory") == 0)
 			send_file(p, out, name, p->house->place->log_fd);
 	}
+	send_file(p, out, "clients", p->generation->clients_fd[p->service - services]);
 }
 
 static void
@@ -483,6 +485,13 @@ generation_new(struct house *h, struct config *c)
 	g->process = mem_array(g->n, sizeof *g->process);
 	g->n = 0;
 	for (const struct service *s = services; s->name; s++) {
+		int *clients_fd = &g->clients_fd[s - services];
+
+		*clients_fd = s->counts_clients ? clients_share(config_workers(c, s)) : -1;
+		if (s->counts_clients && *clients_fd == -1)
+			log_errno("each %s counts its clients alone", s->name);
+	}
+	for (const struct service *s = services; s->name; s++) {
 		if (!config_runs(c, s) || (h->journal && strcmp(s->name, "journal") == 0))
 			continue;
 		for (unsigned slot = 0; slot < config_workers(c, s); slot++) {
@@ -506,6 +515,8 @@ generation_free(struct generation *g)
 		channel_close(&g->process[i].control);
 		process_close_log(&g->process[i]);
 	}
+	for (size_t i = 0; i < SERVICES_MAX && services[i].name; i++)
+		fd_close(&g->clients_fd[i]);
 	mem_free(g->process);
 	config_free(&g->config);
 	mem_free(g);

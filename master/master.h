@@ -136,6 +136,7 @@ struct generation {
 	struct config	*config;	/* owned */
 	struct process	*process;	/* owned; in the order of services.c */
 	size_t		 n;
+	int		 clients_fd[SERVICES_MAX];	/* by service; owned; -1: none */
 	bool		 serving;	/* all were ready once */
 	bool		 draining;
 };

@@ -62,11 +62,11 @@ const struct service services[] = {
 	  .asks = { "router", "cleanup" }, .settings = pickup_settings,
 	  .what = "takes mail from local commands" },
 	{ .name = "smtpd", .user = "hermod-in", .workers = "smtpd_workers", .net = NET_NONE,
-	  .keep = KEEP_ACCEPT, .listens = { "listen_smtp" },
+	  .keep = KEEP_ACCEPT, .listens = { "listen_smtp" }, .counts_clients = true,
 	  .asks = { "router", "cleanup" }, .settings = smtpd_settings,
 	  .what = "receives mail from other hosts" },
 	{ .name = "pop3-login", .user = "hermod-login", .workers = "pop3_login_workers", .net = NET_NONE,
-	  .keep = KEEP_ACCEPT, .listens = { "listen_pop3" },
+	  .keep = KEEP_ACCEPT, .listens = { "listen_pop3" }, .counts_clients = true,
 	  .asks = { "auth", "become" }, .settings = pop3_login_settings,
 	  .what = "POP3 until the client is known" },
 	{ 0 }

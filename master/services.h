@@ -28,6 +28,7 @@ struct service {
 	const char	*dirs[4];	/* what it may open: settings that name a directory, "log_directory" (log_file's),
 					 * "tables" (the lookup tables of its settings); "+name": also write */
 	const char	*asks[5];	/* services it calls */
+	bool		 counts_clients; /* its workers share what they know of them: daemon/clients.h */
 	bool		 takes_over;	/* one for all: after a reload the older askers are given the newest */
 	const struct setting *settings;	/* its table */
 	const struct setting *more[3];	/* of workers it forks */

@@ -381,7 +381,7 @@ def test_null_sender(shared_suite, wire):
     assert arrived(shared_suite, "anna", b"X-Mark: null").startswith(b"Return-Path: <>\n")
 
 
-@pytest.mark.settings(smtpd_client_sessions=3, smtpd_client_rate=6, smtpd_workers=1)
+@pytest.mark.settings(smtpd_client_sessions=3, smtpd_client_rate=6, smtpd_workers=4)	# they count together
 def test_limits_of_one_client(suite):
     open_ones = [Wire(suite) for _ in range(3)]
     w = Wire(suite, greet=False)

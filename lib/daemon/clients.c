@@ -5,39 +5,112 @@
 #include "daemon/clients.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/encode.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 #define WINDOW_MS	60000
 #define PROBES		16
+#define SLOTS		4096		/* addresses of one worker; a power of two */
 
 struct client {
 	unsigned char	key[16];
 	uint64_t	window_ms;	/* when the present minute began */
 	uint32_t	sessions, begun;
-	bool		used;
+	uint32_t	life;		/* of the table when it was written; another: free */
+};
+
+struct table {				/* one worker's */
+	uint32_t	life;		/* from 1; one more for each process in this place */
+	uint32_t	unused[15];
+	struct client	slot[SLOTS];
+};
+
+struct shared {				/* all that is in the shared memory */
+	unsigned char	hash_key[16];
+	uint32_t	workers;
+	uint32_t	unused[11];
+	struct table	table[];
 };
 
 struct clients {
 	uint64_t	sessions, per_minute;	/* limits */
-	size_t		slots;			/* a power of two */
-	struct client	*table;			/* owned */
+	struct shared	*shared;	/* owned */
+	size_t		octets;		/* that are mapped; 0: it is ours alone, on the heap */
+	struct table	*own;		/* in it */
 };
 
+static size_t
+octets_for(unsigned workers)
+{
+	return sizeof(struct shared) + workers * sizeof(struct table);
+}
+
+int
+clients_share(unsigned workers)
+{
+	struct shared head = { .workers = workers };
+	int fd = memfd_create("clients", MFD_CLOEXEC | MFD_ALLOW_SEALING), saved;
+
+	random_fill(head.hash_key, sizeof head.hash_key);
+	if (fd != -1 && ftruncate(fd, (off_t)octets_for(workers)) == 0
+	    && pwrite(fd, &head, sizeof head, 0) == (ssize_t)sizeof head
+	    && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+		return fd;
+	saved = errno;
+	if (fd != -1)
+		close(fd);
+	errno = saved;
+	return -1;
+}
+
+/* False: errno. Sealed, so that no other can cut it off below us. */
+static bool
+map_shared(struct clients *c, int fd, unsigned slot)
+{
+	struct stat st;
+	void *p;
+
+	if (fstat(fd, &st) == -1)
+		return false;
+	errno = EINVAL;
+	if ((size_t)st.st_size < octets_for(slot + 1) || !(fcntl(fd, F_GET_SEALS) & F_SEAL_SHRINK))
+		return false;
+	p = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return false;
+	c->shared = p;
+	c->octets = (size_t)st.st_size;
+	c->own = &c->shared->table[slot];
+	return true;
+}
+
 struct clients *
-clients_new(uint64_t sessions, uint64_t per_minute, size_t slots)
+clients_new(uint64_t sessions, uint64_t per_minute, int shared, unsigned slot)
 {
 	struct clients *c = mem_alloc(sizeof *c);
 
 	c->sessions = sessions;
 	c->per_minute = per_minute;
-	for (c->slots = 64; c->slots < slots; c->slots *= 2)
-		;
-	c->table = mem_array(c->slots, sizeof *c->table);
+	if (shared == -1 || !map_shared(c, shared, slot)) {
+		if (shared != -1)
+			log_errno("clients are counted for this process alone");
+		c->shared = mem_alloc(octets_for(1));
+		c->shared->workers = 1;
+		c->own = &c->shared->table[0];
+		random_fill(c->shared->hash_key, sizeof c->shared->hash_key);
+	}
+	if (++c->own->life == 0)
+		c->own->life = 1;
 	return c;
 }
 
@@ -46,50 +119,85 @@ clients_free(struct clients **c)
 {
 	if (*c == NULL)
 		return;
-	mem_free((*c)->table);
+	if ((*c)->octets > 0)
+		munmap((*c)->shared, (*c)->octets);
+	else
+		mem_free((*c)->shared);
 	mem_free(*c);
 	*c = NULL;
 }
 
-/* Its entry, or with `make` one that can become it; NULL: none. */
 static struct client *
-find(struct clients *c, const unsigned char key[16], bool make, uint64_t now_ms)
+nth(struct clients *c, struct table *t, const unsigned char key[16], size_t i)
 {
-	size_t at = (size_t)hash_bytes(bytes_of(key, 16));
-	struct client *free_one = NULL;
+	return &t->slot[((size_t)hash_keyed(c->shared->hash_key, bytes_of(key, 16)) + i) & (SLOTS - 1)];
+}
 
+static struct client *
+find(struct clients *c, struct table *t, const unsigned char key[16])
+{
 	for (size_t i = 0; i < PROBES; i++) {
-		struct client *e = &c->table[(at + i) & (c->slots - 1)];
+		struct client *e = nth(c, t, key, i);
 
-		if (e->used && memcmp(e->key, key, 16) == 0)
+		if (e->life == t->life && memcmp(e->key, key, 16) == 0)
 			return e;
-		if (free_one == NULL && (!e->used
-		    || (e->sessions == 0 && now_ms - e->window_ms >= WINDOW_MS)))
-			free_one = e;
 	}
-	if (!make || free_one == NULL)
-		return NULL;
-	memset(free_one, 0, sizeof *free_one);
-	memcpy(free_one->key, key, 16);
-	free_one->used = true;
-	free_one->window_ms = now_ms;
-	return free_one;
+	return NULL;
+}
+
+/* An entry of our own table for one that has none; NULL: no room. */
+static struct client *
+make(struct clients *c, const unsigned char key[16], uint64_t now_ms)
+{
+	for (size_t i = 0; i < PROBES; i++) {
+		struct client *e = nth(c, c->own, key, i);
+
+		if (e->life == c->own->life && (e->sessions > 0 || now_ms - e->window_ms < WINDOW_MS))
+			continue;
+		*e = (struct client){ .window_ms = now_ms, .life = c->own->life };
+		memcpy(e->key, key, 16);
+		return e;
+	}
+	return NULL;
+}
+
+/* What the other workers have of it. They may be writing: a number may be of just now, or just before. */
+static void
+add_others(struct clients *c, const unsigned char key[16], uint64_t now_ms, uint64_t *sessions, uint64_t *begun)
+{
+	size_t tables = c->octets > 0 ? (c->octets - sizeof *c->shared) / sizeof(struct table) : 0;
+
+	for (size_t i = 0; i < tables; i++) {
+		struct table *t = &c->shared->table[i];
+		const struct client *e = t == c->own || t->life == 0 ? NULL : find(c, t, key);
+
+		if (!e)
+			continue;
+		*sessions += e->sessions;
+		*begun += now_ms - e->window_ms < WINDOW_MS ? e->begun : 0;
+	}
 }
 
 enum clients_verdict
 clients_enter(struct clients *c, const unsigned char key[16], uint64_t now_ms)
 {
-	struct client *e = find(c, key, true, now_ms);
+	struct client *e = find(c, c->own, key);
+	uint64_t sessions, begun;
 
+	if (e == NULL)
+		e = make(c, key, now_ms);
 	if (e == NULL)
 		return CLIENT_WELCOME;
 	if (now_ms - e->window_ms >= WINDOW_MS) {
 		e->window_ms = now_ms;
 		e->begun = 0;
 	}
-	if (c->per_minute != 0 && e->begun >= c->per_minute)
+	sessions = e->sessions;
+	begun = e->begun;
+	add_others(c, key, now_ms, &sessions, &begun);
+	if (c->per_minute != 0 && begun >= c->per_minute)
 		return CLIENT_TOO_FAST;
-	if (c->sessions != 0 && e->sessions >= c->sessions)
+	if (c->sessions != 0 && sessions >= c->sessions)
 		return CLIENT_TOO_MANY;
 	e->begun++;
 	e->sessions++;
@@ -99,7 +207,7 @@ clients_enter(struct clients *c, const unsigned char key[16], uint64_t now_ms)
 void
 clients_leave(struct clients *c, const unsigned char key[16])
 {
-	struct client *e = find(c, key, false, 0);
+	struct client *e = find(c, c->own, key);
 
 	if (e != NULL && e->sessions > 0)
 		e->sessions--;

@@ -167,8 +167,7 @@ crowd_init(struct crowd *c, struct daemon *d, const struct crowd_limits *limits,
 	c->limits = limits;
 	c->end = end;
 	c->drop = drop;
-	c->clients = clients_new(limits->client_sessions, limits->client_rate,
-	    (size_t)limits->sessions * 2);
+	c->clients = clients_new(limits->client_sessions, limits->client_rate, daemon_file(d, "clients"), d->slot);
 	TAILQ_INIT(&c->guests);
 	timer_init(&c->sweep, &d->loop, on_sweep, c);
 }

@@ -21,7 +21,7 @@
 
 struct crowd_limits {
 	uint64_t	sessions;		/* of this worker */
-	uint64_t	client_sessions, client_rate;	/* of one address here; a minute; 0: no limit */
+	uint64_t	client_sessions, client_rate;	/* of one address, in all workers; a minute; 0: no limit */
 	uint64_t	stress_timeout_ms;
 };
 
