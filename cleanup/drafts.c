@@ -271,10 +271,11 @@ on_abandon(struct drafts *ds, struct client *cl, struct ipc_in *in)
 /* ---- commit ---- */
 
 static void
-answer(struct drafts *ds, struct channel *c, uint32_t id, enum commit_status status, struct bytes queue_id)
+answer(struct drafts *ds, struct channel *c, uint32_t id, enum commit_status status, struct bytes reply,
+    struct bytes queue_id)
 {
-	ipc_put_committed(&ds->out, id, &(struct ipc_committed){ .status = status, .queue_id = queue_id,
-	    .next = -1 });
+	ipc_put_committed(&ds->out, id, &(struct ipc_committed){ .status = status, .reply = reply,
+	    .queue_id = queue_id, .next = -1 });
 	channel_reply(c, id, &ds->out);
 }
 
@@ -298,12 +299,12 @@ answer_with_next(struct drafts *ds, struct draft *d)
 
 /* The end of a commit, one way or the other; d is gone after it. */
 static void
-conclude(struct drafts *ds, struct draft *d, enum commit_status status)
+conclude(struct drafts *ds, struct draft *d, enum commit_status status, struct bytes reply)
 {
 	if (status == COMMIT_OK && d->wants_next && !ds->daemon->draining)
 		answer_with_next(ds, d);
 	else
-		answer(ds, d->client->channel, d->id, status, text(d->file.id));
+		answer(ds, d->client->channel, d->id, status, reply, text(d->file.id));
 	forget(ds, d->client, d);
 	ds->daemon->served++;
 	daemon_settled(ds->daemon);
@@ -321,7 +322,7 @@ refuse(struct drafts *ds, struct draft *d, int fault)
 {
 	withdraw(ds, d);
 	queue_draft_abandon(ds->queue, &d->file);
-	conclude(ds, d, status_of(fault));
+	conclude(ds, d, status_of(fault), text(NULL));
 }
 
 /* False: not fit for the queue. */
@@ -369,7 +370,7 @@ commit_all(void *arg)
 
 		if (commit[i].ok) {
 			tell_qmgr(ds, d);
-			conclude(ds, d, COMMIT_OK);
+			conclude(ds, d, COMMIT_OK, text(NULL));
 		} else {
 			refuse(ds, d, commit[i].fault);
 		}
@@ -394,15 +395,15 @@ on_early(void *arg, struct ipc_in *in)
 	struct ipc_early_done a = { 0 };
 
 	d->offer = 0;
-	if (in && (!ipc_get_early_done(in, &a) || a.delivered != 1))
-		a.delivered = 0;
-	if (!a.delivered) {
+	if (in && (!ipc_get_early_done(in, &a) || a.result > EARLY_REFUSED))
+		a.result = EARLY_KEEP;
+	if (a.result == EARLY_KEEP) {
 		make_durable(ds, d);
 		return;
 	}
 	withdraw(ds, d);
-	queue_draft_abandon(ds->queue, &d->file);	/* every recipient has it: this copy can go */
-	conclude(ds, d, COMMIT_OK);
+	queue_draft_abandon(ds->queue, &d->file);	/* every recipient has it, or none ever will: this copy can go */
+	conclude(ds, d, a.result == EARLY_DELIVERED ? COMMIT_OK : COMMIT_REFUSED, a.reply);
 }
 
 /* False: there is nobody to deliver it, or it does not fit into a frame. */
@@ -441,7 +442,7 @@ on_commit(struct drafts *ds, struct client *cl, struct ipc_in *in)
 	d = find(cl, m.queue_id);
 	if (!d) {
 		log_warn("queue %s: refused: it is not one of this process's", log_text(m.queue_id));
-		answer(ds, cl->channel, in->id, COMMIT_FAILED, m.queue_id);
+		answer(ds, cl->channel, in->id, COMMIT_FAILED, text(NULL), m.queue_id);
 		return true;
 	}
 	buf_add(&d->records, m.records);

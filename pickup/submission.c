@@ -451,6 +451,10 @@ on_committed(void *arg, struct ipc_in *in)
 		    log_text(s->envelope.sender), (unsigned long long)s->octets,
 		    s->envelope.nrcpts, (unsigned)s->uid);
 		answer(s, 250, text("2.0.0 queued"));
+	} else if (a.status == COMMIT_REFUSED) {
+		log_info("%s: uid=%u refused after its content: %s", s->queue_id, (unsigned)s->uid,
+		    log_text(a.reply));
+		answer(s, 554, a.reply);
 	} else if (a.status == COMMIT_NO_SPACE) {
 		answer(s, 452, text("4.3.1 no room for this message now; try again later"));
 	} else {

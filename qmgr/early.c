@@ -2,8 +2,8 @@
 /*
  * qmgr/early.c - a message that is delivered before it has a name in the queue:
  * cleanup offers it, holds the client's 250 back, and asks one thing: has every recipient
- * got it? Said is "delivered" at once when that is so; "make it durable" when it cannot be
- * begun, when any recipient could not be served, or when the time is over. Then the
+ * got it? Said is "delivered" at once when that is so; "refused" when none ever will; "make it
+ * durable" in all other cases: when it cannot be begun, when some recipient could not be served, or when the time is over. Then the
  * deliveries go on, and it becomes a message like any other when cleanup has given it its name.
  *
  * It stays in memory until cleanup has said what became of it, whatever was answered. So there is
@@ -26,17 +26,17 @@ struct early {
 };
 
 static void
-reply(struct qmgr *m, struct channel *c, uint32_t id, bool delivered)
+reply(struct qmgr *m, struct channel *c, uint32_t id, enum early_result result, struct bytes words)
 {
-	ipc_put_early_done(&m->out, id, &(struct ipc_early_done){ .delivered = delivered });
+	ipc_put_early_done(&m->out, id, &(struct ipc_early_done){ .result = result, .reply = words });
 	channel_reply(c, id, &m->out);
 }
 
 static void
-answer(struct early *e, bool delivered)
+answer(struct early *e, enum early_result result, struct bytes words)
 {
 	if (!e->answered && e->from)
-		reply(e->qmgr, e->from, e->id, delivered);
+		reply(e->qmgr, e->from, e->id, result, words);
 	e->answered = true;
 	timer_clear(&e->wait);
 }
@@ -55,10 +55,10 @@ early_free(struct qmgr *m, struct work *w)
 /* ---- what became of the deliveries ---- */
 
 static bool
-all_delivered(const struct envelope *e)
+all_are(const struct envelope *e, enum rcpt_state state)
 {
 	for (size_t i = 0; i < e->nrcpts; i++)
-		if (e->rcpts[i].state != RCPT_DELIVERED)
+		if (e->rcpts[i].state != state)
 			return false;
 	return true;
 }
@@ -66,10 +66,16 @@ all_delivered(const struct envelope *e)
 void
 early_conclude(struct qmgr *m, struct work *w)
 {
+	const struct envelope *e = &w->message->envelope;
+
 	if (w->early->withdrawn)
 		active_forget(m, w);
+	else if (all_are(e, RCPT_DELIVERED))
+		answer(w->early, EARLY_DELIVERED, text(NULL));
+	else if (all_are(e, RCPT_FAILED))	/* the client is still there to be told */
+		answer(w->early, EARLY_REFUSED, e->rcpts[0].last_reply);
 	else
-		answer(w->early, all_delivered(&w->message->envelope));
+		answer(w->early, EARLY_KEEP, text(NULL));
 }
 
 static void
@@ -81,7 +87,7 @@ time_is_over(void *arg)
 	for (size_t i = 0; i < envelope->nrcpts; i++)
 		if (envelope->rcpts[i].state == RCPT_WAITING)
 			schedule_slow(e->qmgr->schedule, envelope->rcpts[i].nexthop);
-	answer(e, false);
+	answer(e, EARLY_KEEP, text(NULL));
 }
 
 /* ---- what became of the message ---- */
@@ -177,7 +183,7 @@ begin(struct qmgr *m, struct work *w, unsigned wait_ms)
 	timer_set(&e->wait, wait_ms);
 	if (active_begin(m, w))
 		return;
-	reply(m, e->from, e->id, false);	/* too long to be joined: the queue has its ways */
+	reply(m, e->from, e->id, EARLY_KEEP, text(NULL));	/* too long to be joined: the queue has its ways */
 	early_free(m, w);
 	queue_message_free(&w->message);
 	mem_free(w);
@@ -199,7 +205,7 @@ early_take(struct qmgr *m, struct channel *from, struct ipc_in *in)
 		return false;
 	}
 	if (active_find(m, a.queue_id) || !is_welcome(m, &q->envelope)) {
-		reply(m, from, id, false);
+		reply(m, from, id, EARLY_KEEP, text(NULL));
 		queue_message_free(&q);
 		return true;
 	}

@@ -76,7 +76,7 @@ def test_queue_files(make_suite, request):
     for m in delivered:                         # what was harmed where nothing is read is the message itself
         assert m.endswith(b"Subject: original\n\n" + b"A line of the content.\n" * 20)
     for name in corrupt:
-        assert re.search(rf"{name} is damaged: set aside", suite.log())
+        suite.wait_log(rf"{name} is damaged: set aside")
     shown = suite.hermod("queue", "list").stdout
     assert all(name in shown for name in corrupt[:5]), shown[:2000]
     assert sum("extend" in n for n in corrupt) == 0     # what is behind the end is nobody's

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: ISC
 """Delivery before a message has a name in the queue: what 250 means then, and whoever stands still or dies meanwhile."""
+import os
 import signal
 import smtplib
+import subprocess
 import threading
 import time
 
@@ -72,6 +74,25 @@ def test_250_means_in_the_mailbox(suite):
         assert len(suite.maildir("anna").messages()) == len(suite.maildir("bert").messages()) == i + 1
         assert not suite.queue_files()
     wait_for(lambda: suite.log().count(" removed") == 20, 10 * patience())
+
+
+LOOP = "Delivered-To: anna@hermod.test\r\nSubject: again\r\n\r\nHello.\r\n"
+
+
+@pytest.mark.settings(**SETTINGS)
+def test_who_refuses_all_tells_the_client(suite):
+    with pytest.raises(smtplib.SMTPDataError) as e:
+        suite.send("anna", LOOP)
+    assert e.value.smtp_code == 554 and b"5.4.6 mail loop" in e.value.smtp_error
+    suite.wait_log(r"refused after its content: 5\.4\.6")
+    r = subprocess.run([os.path.join(suite.build, "bin", "sendmail"), "-C", suite.conf, "anna@hermod.test"],
+                       input=LOOP.encode(), stderr=subprocess.PIPE)
+    assert r.returncode == os.EX_UNAVAILABLE and b"mail loop" in r.stderr
+    assert not suite.queue_files()
+    suite.send(["anna", "bert"], LOOP)		# one has it: then it is ours
+    suite.maildir("bert").wait(1)
+    wait_for(lambda: suite.queue_files("hold"), 10 * patience())
+    assert not suite.maildir("anna").messages()
 
 
 @pytest.mark.settings(early_delivery_time="0s", **SETTINGS)

@@ -52,7 +52,7 @@ def test_waits_and_is_delivered(suite):
     unblock(path)
     suite.wait_queue_empty()
     assert subjects(suite, "anna") == ["late"]
-    assert "status=delivered" in suite.log()
+    suite.wait_log("status=delivered")
 
 
 @pytest.mark.settings(minimal_backoff="1h")

@@ -366,8 +366,8 @@ def test_refused_when_up_is_set_aside(suite):
     suite.start()
     suite.maildir("anna").wait(1)
     wait_for(lambda: len(drops(suite, "drop-refused")) == 2 and not drops(suite), 20 * patience(), why=lambda: suite.log()[-3000:])
-    assert len(re.findall(r"drop \w+: moved to drop-refused", suite.log())) == 2
-    assert "there is no mailbox" in suite.log()
+    wait_for(lambda: len(re.findall(r"drop \w+: moved to drop-refused", suite.log())) == 2, 10 * patience())
+    suite.wait_log("there is no mailbox")
 
 
 def test_smtp_on_standard_input_while_down(suite):

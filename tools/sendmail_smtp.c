@@ -112,7 +112,8 @@ commit(struct talk *t)
 
 	drop(t);
 	smtp_server_committed(&t->s, good && t->answer.code == 250 ? COMMIT_OK
-	    : good && t->answer.code == 452 ? COMMIT_NO_SPACE : COMMIT_FAILED);
+	    : good && t->answer.code == 452 ? COMMIT_NO_SPACE
+	    : good && t->answer.code >= 500 ? COMMIT_REFUSED : COMMIT_FAILED, text(t->answer.reply));
 }
 
 /* True: more input is wanted. */

@@ -402,7 +402,10 @@ on_committed(void *arg, struct ipc_in *in)
 	s->guest.waiting = false;
 	if (a.status == COMMIT_OK)
 		log_queued(s);
-	smtp_server_committed(&s->smtp, (enum commit_status)a.status);
+	else if (a.status == COMMIT_REFUSED)
+		log_info("%s: client=%s refused after its content: %s", s->smtp.queue_id, s->guest.client,
+		    log_text(a.reply));
+	smtp_server_committed(&s->smtp, (enum commit_status)a.status, a.reply);
 	run(s);
 }
 
@@ -450,7 +453,7 @@ ask_commit(struct session *s)
 	buf_clear(&v->records);
 	envelope_encode(smtp_server_envelope(&s->smtp, clock_wall_s()), &v->records);
 	if (c == NULL || v->records.full) {
-		smtp_server_committed(&s->smtp, COMMIT_FAILED);
+		smtp_server_committed(&s->smtp, COMMIT_FAILED, text(NULL));
 		return;
 	}
 	send_records(v, s, c);

@@ -20,7 +20,8 @@ enum client_class {
 enum outcome { TRY_LATER, DELIVERED, BOUNCE };
 
 enum open_status { OPEN_FAILED, OPEN_OK, OPEN_NO_SPACE };
-enum commit_status { COMMIT_FAILED, COMMIT_OK, COMMIT_NO_SPACE };
+enum commit_status { COMMIT_FAILED, COMMIT_OK, COMMIT_NO_SPACE, COMMIT_REFUSED };
+enum early_result { EARLY_KEEP, EARLY_DELIVERED, EARLY_REFUSED };
 enum auth_result { AUTH_UNAVAILABLE, AUTH_CONTINUE, AUTH_OK, AUTH_FAILED };
 
 #endif

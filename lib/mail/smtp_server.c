@@ -646,7 +646,7 @@ smtp_server_write_failed(struct smtp_server *s, bool no_space)
 }
 
 void
-smtp_server_committed(struct smtp_server *s, enum commit_status status)
+smtp_server_committed(struct smtp_server *s, enum commit_status status, struct bytes words)
 {
 	must(s->mode == WAIT_COMMIT);
 	s->mode = COMMANDS;
@@ -659,6 +659,9 @@ smtp_server_committed(struct smtp_server *s, enum commit_status status)
 		break;
 	case COMMIT_NO_SPACE:
 		fail(s, 452, "4.3.1 no room for this message now; try again later");
+		break;
+	case COMMIT_REFUSED:
+		fail(s, 554, "%.*s", BYTES_FMT(words));
 		break;
 	default:
 		fail(s, 451, "4.3.0 cannot store this message now; try again later");

@@ -86,7 +86,8 @@ enum smtp_wants	smtp_server_input(struct smtp_server *s, struct bytes *in);
 void	smtp_server_checked(struct smtp_server *s, enum verdict verdict, unsigned code,
 	    struct bytes reply, struct bytes routes);
 void	smtp_server_opened(struct smtp_server *s, enum open_status status, struct bytes queue_id);
-void	smtp_server_committed(struct smtp_server *s, enum commit_status status);
+/* reply: of COMMIT_REFUSED, without the code. */
+void	smtp_server_committed(struct smtp_server *s, enum commit_status status, struct bytes reply);
 
 /* The content could not be written away: refused when its end has come (452 or 451). */
 void	smtp_server_write_failed(struct smtp_server *s, bool no_space);

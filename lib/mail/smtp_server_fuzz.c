@@ -56,7 +56,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 			smtp_server_opened(&s, (how + step) % 5 ? OPEN_OK : OPEN_NO_SPACE, text("Q"));
 		else if (w == SMTP_WANTS_COMMIT) {
 			smtp_server_envelope(&s, 1);
-			smtp_server_committed(&s, (how + step) % 3 ? COMMIT_OK : COMMIT_FAILED);
+			smtp_server_committed(&s, (how + step) % 3 ? COMMIT_OK : COMMIT_FAILED, text(NULL));
 		} else {
 			break;
 		}

@@ -85,7 +85,7 @@ drive(struct play *p, struct bytes *in)
 		case SMTP_WANTS_COMMIT:
 			p->committed++;
 			smtp_server_envelope(&p->s, 1);
-			smtp_server_committed(&p->s, p->commit);
+			smtp_server_committed(&p->s, p->commit, text("5.4.6 mail loop"));
 			break;
 		case SMTP_WANTS_CLOSE:
 			return false;
@@ -164,6 +164,7 @@ static const struct {
 	{ "no file", BEGIN "DATA\r\n\1NOOP\r\n", "250 250 250 451 250", OPEN_FAILED, COMMIT_OK, "" },
 	{ "not durable", BEGIN "DATA\r\n\1x: y\r\n.\r\nDATA\r\n", "250 250 250 354 451 503", OPEN_OK, COMMIT_FAILED, NULL },
 	{ "no room at the end", BEGIN "DATA\r\n\1x: y\r\n.\r\n", "250 250 250 354 452", OPEN_OK, COMMIT_NO_SPACE, NULL },
+	{ "no recipient will have it", BEGIN "DATA\r\n\1x: y\r\n.\r\n", "250 250 250 354 554", OPEN_OK, COMMIT_REFUSED, NULL },
 	{ "two messages", BEGIN "DATA\r\n\1a: b\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<u@our.test>\r\nDATA\r\n\1c: d\r\n.\r\n",
 	    "250 250 250 354 250 250 250 354 250", OPEN_OK, COMMIT_OK, "a: b\r\nc: d\r\n" },
 	{ "unknown recipient", HELLO "MAIL FROM:<>\r\nRCPT TO:<no@our.test>\r\nDATA\r\n", "250 250 550 503", OPEN_OK, COMMIT_OK, "" },
@@ -284,7 +285,7 @@ test_envelope(void **state)
 	assert_int_equal(e->edits[1].op, EDIT_DELETE);
 	assert_int_equal(e->edits[1].offset, 12);
 	assert_int_equal(e->edits[1].octets, 47);
-	smtp_server_committed(&p.s, COMMIT_OK);
+	smtp_server_committed(&p.s, COMMIT_OK, text(NULL));
 	play_fini(&p);
 }
 
