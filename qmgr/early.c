@@ -2,9 +2,10 @@
 /*
  * qmgr/early.c - a message that is delivered before it has a name in the queue:
  * cleanup offers it, holds the client's 250 back, and asks one thing: has every recipient
- * got it? Said is "delivered" at once when that is so; "refused" when none ever will; "make it
- * durable" in all other cases: when it cannot be begun, when some recipient could not be served, or when the time is over. Then the
- * deliveries go on, and it becomes a message like any other when cleanup has given it its name.
+ * got it? Said is "delivered" at once when that is so; "refused" when none ever will;
+ * "make it durable" in all other cases: it cannot be begun now, some recipient could not be
+ * served, the time is over. Then the deliveries go on, and it becomes a message like any other
+ * when cleanup has given it its name.
  *
  * It stays in memory until cleanup has said what became of it, whatever was answered. So there is
  * no moment in which a name may appear that nobody knows to have been delivered.
