@@ -102,6 +102,7 @@ class Suite:
         self.host = "127.0.0.1"
         self.env = dict(env or {})
         self.crash_allowed = False	# a test that makes processes crash says so
+        self.denials_allowed = False	# or that makes them try what they may not
         self.seen = []			# processes that were ours at some time
         self.conf = os.path.join(self.dir, "etc", "hermod.conf")
         self.log_file = os.path.join(self.dir, "log", "hermod.log")
@@ -360,6 +361,8 @@ class Suite:
         if not self.crash_allowed:
             wrong += self.crashes()
             wrong += self.reports()
+        if not self.denials_allowed:
+            wrong += sorted(set(re.findall(r"hermod/\S+: warning: denied system call \w+", self.log())))
         keep = os.environ.get("HERMOD_KEEP") and wrong
         if wrong and not keep:
             wrong.append("the end of its log:\n" + self.log()[-4000:])
