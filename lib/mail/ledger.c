@@ -621,6 +621,7 @@ ledger_load(struct ledger *l)
 		return true;
 	l->loaded = l->behind = false;
 	forget_all(l);			/* names may borrow from what is read anew */
+	(void)unlinkat(l->dir, l->new_name, 0);	/* what a crash left: we hold the lock */
 	for (int i = 0; i < 2; i++) {
 		if (!read_copy(l, &l->copy[i]))
 			return false;

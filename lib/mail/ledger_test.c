@@ -417,6 +417,22 @@ test_lock_file_removed(void **state)
 	ledger_free(&b);
 }
 
+/* A process that died while it wrote one anew leaves a file, until the next one looks. */
+static void
+test_what_a_crash_left(void **state)
+{
+	struct ledger *l = opened();
+	int fd = openat(dir, "m.ledger.new", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	(void)state;
+	ledger_free(&l);
+	assert_true(fd != -1);
+	close(fd);
+	l = opened();
+	assert_int_equal(faccessat(dir, "m.ledger.new", F_OK, 0), -1);
+	ledger_free(&l);
+}
+
 int
 main(void)
 {
@@ -424,7 +440,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_gives_and_keeps), T(test_two_at_once), T(test_one_copy_lost), T(test_odd_copies),
 		T(test_flipped_bits), T(test_both_damaged), T(test_both_unreadable), T(test_torn_appends), T(test_restored),
-		T(test_trim), T(test_uids_used_up), T(test_lock_file_removed),
+		T(test_trim), T(test_uids_used_up), T(test_lock_file_removed), T(test_what_a_crash_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
