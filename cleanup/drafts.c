@@ -24,7 +24,8 @@
 #define SPACE_MS	100	/* how long free space is believed */
 #define SPACE_LOG_MS	60000
 #define SPARE_OCTETS	65536	/* room for a message whose size nobody knows yet */
-#define OFFERED_MS	10000	/* past early_delivery_time: qmgr does not even say no */
+#define OFFERED_MS	1000	/* past early_delivery_time: qmgr does not even say no */
+#define SILENT_MS	5000	/* then it is offered nothing for a while: nobody waits for it in vain each time */
 #define EARLY_RECORDS	57344	/* as in `early` of mail/messages.def */
 #define WITHDRAWN_MAX	1024	/* these two the same */
 #define WITHDRAWN_MS	50	/* by then qmgr is told, when no other offer took it along */
@@ -67,6 +68,7 @@ struct drafts {
 	struct buf	 withdrawn;	/* as in `withdrawn`: what qmgr is still to be told */
 	uint64_t	 withdrawn_to;	/* channel_serial of that qmgr */
 	struct timer	 withdrawn_due;
+	uint64_t	 silent_ms;	/* when qmgr last let an offer go by; 0: never */
 	uint32_t	 open;
 	uint64_t	 space_ms, space_log_ms;	/* when it was looked at; 0: never */
 	uint64_t	 octets, inodes;	/* free then */
@@ -162,10 +164,11 @@ client_of(struct drafts *ds, struct channel *c)
 /* The disk guard: new mail is refused while there is still room for all that was taken; that of other hosts
  * before that of our own users. */
 static bool
-has_space(struct drafts *ds, const struct ipc_open *asked)
+has_space(struct drafts *ds, const struct client *cl, const struct ipc_open *asked)
 {
 	const struct cleanup_settings *s = ds->settings;
-	uint64_t minfree = asked->submission ? s->minfree_submission : s->minfree_octets;
+	bool submission = asked->submission && strcmp(channel_peer(cl->channel), "pickup") == 0;	/* smtpd may be lying */
+	uint64_t minfree = submission ? s->minfree_submission : s->minfree_octets;
 	uint64_t now = clock_mono_ms();
 
 	if (ds->space_ms == 0 || now - ds->space_ms >= SPACE_MS) {
@@ -183,7 +186,7 @@ has_space(struct drafts *ds, const struct ipc_open *asked)
 		ds->space_log_ms = now;
 		log_warn("queue: no mail is taken: free octets=%llu files=%llu, %s=%llu"
 		    " queue_minfree_files=%llu: make room", (unsigned long long)ds->octets,
-		    (unsigned long long)ds->inodes, asked->submission ? "queue_minfree_submission"
+		    (unsigned long long)ds->inodes, submission ? "queue_minfree_submission"
 		    : "queue_minfree", (unsigned long long)minfree, (unsigned long long)s->minfree_inodes);
 	}
 	return false;
@@ -194,7 +197,7 @@ open_draft(struct drafts *ds, struct client *cl, const struct ipc_open *asked, s
 {
 	struct draft *d, **at;
 
-	if (!has_space(ds, asked))
+	if (!has_space(ds, cl, asked))
 		return OPEN_NO_SPACE;
 	if (cl->n >= ds->settings->drafts) {
 		log_warn("queue: a process has %zu messages open, the most cleanup_drafts allows", cl->n);
@@ -287,7 +290,8 @@ answer_with_next(struct drafts *ds, struct draft *d)
 	struct ipc_open like = { .size_hint = SPARE_OCTETS };
 	struct draft *next;
 
-	if (open_draft(ds, d->client, &like, &next, &a.next) == OPEN_OK) {
+	if (ds->octets > 2 * ds->settings->minfree_octets && d->client->n < ds->settings->drafts / 2
+	    && open_draft(ds, d->client, &like, &next, &a.next) == OPEN_OK) {
 		next->spare = true;
 		ds->open--;
 		a.next_id = text(next->file.id);
@@ -337,18 +341,25 @@ check(struct draft *d)
 	return wrong == NULL;
 }
 
-/* There is a message in new/. */
+static void
+send_arrived(struct drafts *ds, struct channel *c, const struct draft *d)
+{
+	ipc_put_arrived(&ds->out, 0, &(struct ipc_arrived){ .queue_id = text(d->file.id) });
+	channel_send(c, &ds->out);
+}
+
+/* There is a message in new/. The qmgr it was offered to may have it in memory; or may be about to end, and
+ * takes nothing new. Nobody there: it looks into new/ by itself. */
 static void
 tell_qmgr(struct drafts *ds, const struct draft *d)
 {
 	struct channel *c = d->offered != 0 ? peers_by_serial(ds->qmgr, d->offered) : NULL;
+	struct channel *now = peers_pick(ds->qmgr);
 
-	if (!c)
-		c = peers_pick(ds->qmgr);
-	if (!c)
-		return;			/* it looks into new/ by itself */
-	ipc_put_arrived(&ds->out, 0, &(struct ipc_arrived){ .queue_id = text(d->file.id) });
-	channel_send(c, &ds->out);
+	if (c)
+		send_arrived(ds, c, d);
+	if (now && now != c)
+		send_arrived(ds, now, d);
 }
 
 /* The round is over: all of it becomes durable, then everyone is told. */
@@ -395,6 +406,8 @@ on_early(void *arg, struct ipc_in *in)
 	struct ipc_early_done a = { 0 };
 
 	d->offer = 0;
+	if (!in)
+		ds->silent_ms = clock_mono_ms();
 	if (in && (!ipc_get_early_done(in, &a) || a.result > EARLY_REFUSED))
 		a.result = EARLY_KEEP;
 	if (a.result == EARLY_KEEP) {
@@ -413,7 +426,7 @@ offer(struct drafts *ds, struct draft *d)
 	struct channel *c = ds->settings->early_ms > 0 ? peers_pick(ds->qmgr) : NULL;
 	unsigned wait_ms = (unsigned)ds->settings->early_ms;
 
-	if (!c)
+	if (!c || (ds->silent_ms != 0 && clock_mono_ms() - ds->silent_ms < SILENT_MS))
 		return false;
 	buf_clear(&ds->encoded);
 	envelope_encode(&d->envelope, &ds->encoded);

@@ -64,13 +64,32 @@ all_are(const struct envelope *e, enum rcpt_state state)
 	return true;
 }
 
+static void
+placed(struct qmgr *m, struct work *w)
+{
+	early_free(m, w);
+	if (!queue_message_placed(w->message))
+		w->message->rewrite = true;	/* what is written next says it all */
+	active_placed(m, w);
+}
+
+/* A channel can end without its cleanup, which then has given the message its name by now. */
+static void
+forget(struct qmgr *m, struct work *w)
+{
+	if (!w->early->from && queue_message_is_placed(&m->queue, w->message))
+		placed(m, w);
+	else
+		active_forget(m, w);
+}
+
 void
 early_conclude(struct qmgr *m, struct work *w)
 {
 	const struct envelope *e = &w->message->envelope;
 
 	if (w->early->withdrawn)
-		active_forget(m, w);
+		forget(m, w);
 	else if (all_are(e, RCPT_DELIVERED))
 		answer(w->early, EARLY_DELIVERED, text(NULL));
 	else if (all_are(e, RCPT_FAILED))	/* the client is still there to be told */
@@ -92,15 +111,6 @@ time_is_over(void *arg)
 }
 
 /* ---- what became of the message ---- */
-
-static void
-placed(struct qmgr *m, struct work *w)
-{
-	early_free(m, w);
-	if (!queue_message_placed(w->message))
-		w->message->rewrite = true;	/* what is written next says it all */
-	active_placed(m, w);
-}
 
 /* What runs cannot be called back; what has not begun will not. */
 static void
@@ -198,8 +208,12 @@ early_take(struct qmgr *m, struct channel *from, struct ipc_in *in)
 	struct work *w;
 	uint32_t id = in->id;
 
-	if (!ipc_get_early(in, &a) || a.file == -1)
+	if (!ipc_get_early(in, &a))
 		return false;
+	if (a.file == -1) {			/* no descriptor was free for it */
+		reply(m, from, id, EARLY_KEEP, text(NULL));
+		return early_withdrawn(m, a.withdrawn);
+	}
 	q = queue_message_adopt(a.queue_id, a.file, a.octets, a.records);
 	if (!q || !early_withdrawn(m, a.withdrawn)) {
 		queue_message_free(&q);

@@ -7,8 +7,12 @@
  * of queue files that carry the message's lock, so that another qmgr leaves alone
  * what is still being delivered. Everything it must not forget is in the queue.
  */
+#include <sys/resource.h>
+
 #include "base/log.h"
 #include "qmgr/qmgr.h"
+
+#define OTHER_FILES	128	/* channels, directories, the loop */
 
 static bool
 on_arrived(struct qmgr *m, struct ipc_in *in)
@@ -58,6 +62,23 @@ on_drain(void *owner)
 	active_drain(m);
 }
 
+/* A message in memory holds its file open. */
+static void
+fit_limit(struct qmgr_settings *s)
+{
+	struct rlimit r;
+	uint64_t most;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == -1 || r.rlim_cur == RLIM_INFINITY)
+		return;
+	most = r.rlim_cur > 2 * OTHER_FILES ? r.rlim_cur - OTHER_FILES : r.rlim_cur / 2;
+	if (s->active_limit <= most)
+		return;
+	log_warn("qmgr_active_limit is taken for %llu: %llu descriptors are all that open_files and the host allow",
+	    (unsigned long long)most, (unsigned long long)r.rlim_cur);
+	s->active_limit = most;
+}
+
 int
 main(void)
 {
@@ -71,6 +92,7 @@ main(void)
 	dir = daemon_file(&d, "queue_directory");
 	if (dir == -1 || !queue_open(&m.queue, dir, daemon_proc_fd(&d)))
 		log_fatal("the queue cannot be opened");
+	fit_limit(&settings);
 	daemon_confine(&d, KEEP_FILES | KEEP_WRITE);	/* ---- strangers only below ---- */
 	m.router = daemon_peers(&d, "router");
 	ipc_out_init(&m.out);

@@ -125,9 +125,9 @@ void		 schedule_add(struct schedule *s, struct job *j);	/* its recipient has a r
 void		 schedule_run(struct schedule *s);	/* starts what may start */
 void		 schedule_drain(struct schedule *s);	/* leaves what is not begun to the next qmgr */
 void		 schedule_withdraw(struct schedule *s, struct work *w);	/* leaves its jobs that are not begun */
-/* Deliveries there take longer than early ones may: until one has been done. */
+/* Deliveries there take longer than early ones may: until one has been answered. */
 void		 schedule_slow(struct schedule *s, struct bytes nexthop);
-bool		 schedule_is_slow(struct schedule *s, struct bytes nexthop);
+bool		 schedule_is_slow(struct schedule *s, struct bytes nexthop);	/* or others wait there already */
 
 /* ---- scan.c ---- */
 

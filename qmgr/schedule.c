@@ -105,13 +105,14 @@ on_delivered(void *arg, struct ipc_in *in)
 	struct schedule *s = j->qmgr->schedule;
 	struct destination *d = j->destination;
 	struct ipc_delivered a;
+	bool good = in && in->type == IPC_delivered && ipc_get_delivered(in, &a) && a.outcome <= BOUNCE;
 
 	s->running--;
 	d->running--;
-	d->slow = false;
+	d->slow = d->slow && !good;
 	give_turn(s, d);
 	destination_settle(s, d);
-	if (in && in->type == IPC_delivered && ipc_get_delivered(in, &a) && a.outcome <= BOUNCE)
+	if (good)
 		active_result(j, a.outcome, true, a.status, a.reply);
 	else
 		active_result(j, TRY_LATER, false, text("4.3.0"), text("the delivery was interrupted"));
@@ -237,7 +238,7 @@ schedule_is_slow(struct schedule *s, struct bytes nexthop)
 {
 	struct destination *d = find(s, nexthop);
 
-	return peers_count(s->locals) == 0 || (d && d->slow);
+	return peers_count(s->locals) == 0 || (d && (d->slow || d->first));
 }
 
 static void

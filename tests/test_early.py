@@ -187,6 +187,85 @@ def test_smtpd_is_killed(suite):
     wait_for(lambda: suite.processes("smtpd"), 10 * patience())
 
 
+@pytest.mark.settings(early_delivery_time="1s", **SETTINGS)
+def test_a_silent_qmgr_is_not_asked_again_and_again(suite):
+    begun(suite)
+    still = stop(suite, "qmgr")
+    suite.send("anna")				# made durable when it did not even say no
+    before = time.monotonic()
+    for _ in range(4):
+        suite.send("anna")
+    assert time.monotonic() - before < 4
+    assert len(suite.queue_files("new")) == 5
+    go_on(still)
+    only(suite, 6)
+
+
+@pytest.mark.settings(early_delivery_time="20s", cleanup_workers=1, open_files=256, **SETTINGS)
+def test_more_than_there_are_descriptors_for(suite):
+    """qmgr takes fewer into memory then, and gets what is offered without its file: nothing is given up for that."""
+    begun(suite)
+    qmgr, cleanup = suite.pids("qmgr"), suite.pids("cleanup")
+    deliver = stop(suite, "deliver")
+    waiting = Sending(suite, "anna")
+    time.sleep(0.4)
+    with smtplib.SMTP("127.0.0.1", suite.smtp_port, timeout=60 * patience()) as c:
+        for i in range(400):
+            c.sendmail("a@client.test", f"anna@{suite.domain}", f"Subject: m{i}\r\n\r\nHello.\r\n")
+    go_on(deliver)
+    assert waiting.result() == 250
+    suite.wait_queue_empty(200)
+    only(suite, 402)
+    assert suite.pids("qmgr") == qmgr and suite.pids("cleanup") == cleanup
+
+
+@pytest.mark.settings(early_delivery_time="20s", cleanup_workers=1, smtpd_client_sessions=1000, **SETTINGS)
+@pytest.mark.parametrize("n", [1, 70])
+def test_master_is_killed(suite, n):
+    """All end by themselves, with messages that nobody has answered for, and none of them crashes."""
+    begun(suite)
+    stop(suite, "deliver")
+    waiting = [Sending(suite) for _ in range(n)]
+    time.sleep(0.5)
+    names = {p.pid: p.name() for p in suite.processes() if p.name() not in ("master", "deliver")}
+    suite.kill("master")
+    codes = {}
+    end = time.monotonic() + 20 * patience()
+    while set(codes) != set(names) and time.monotonic() < end:
+        for pid in set(names) - set(codes):
+            try:
+                done, status = os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                done, status = 0, 0
+            if done == pid:
+                codes[pid] = status
+        time.sleep(0.02)
+    assert set(codes) == set(names) and not any(codes.values()), {names[pid]: codes[pid] for pid in codes}
+    assert {s.result() for s in waiting} <= {421, None}
+
+
+@pytest.mark.settings(cleanup_workers=1, **SETTINGS)
+def test_reload_while_cleanup_waits_for_the_disk(suite):
+    """It offers to the qmgr that is about to end; the next one hears of the message, too."""
+    begun(suite)
+    c = smtplib.SMTP("127.0.0.1", suite.smtp_port, timeout=60 * patience())
+    c.ehlo()
+    c.mail("a@client.test")
+    c.rcpt(f"anna@{suite.domain}")
+    c.putcmd("data")
+    assert c.getreply()[0] == 354
+    still = stop(suite, "cleanup")
+    c.send(b"Subject: it\r\n\r\nHello.\r\n.\r\n")
+    time.sleep(0.3)
+    suite.reload()
+    time.sleep(0.3)
+    go_on(still)
+    assert c.getreply()[0] == 250
+    c.close()
+    suite.maildir("anna").wait(2, 20)		# not when a minute is over
+    only(suite, 2)
+
+
 @pytest.mark.settings(early_delivery_time="20s", **SETTINGS)
 def test_reload(suite):
     begun(suite)

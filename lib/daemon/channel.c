@@ -606,6 +606,21 @@ peers_new(const char *service)
 	return p;
 }
 
+/* Kept, out of reach of everybody, to the end of the process: they may be all that points at what they
+ * are about. */
+static void
+leave_unanswered(struct channel *c)
+{
+	static struct call *unanswered;
+	uint64_t next;
+	struct call *k;
+
+	while ((k = take_expired(c, 0, true, &next))) {
+		k->next = unanswered;
+		unanswered = k;
+	}
+}
+
 void
 peers_free(struct peers **p)
 {
@@ -614,6 +629,7 @@ peers_free(struct peers **p)
 	while ((*p)->first) {
 		struct channel *c = (*p)->first;
 
+		leave_unanswered(c);
 		channel_close(&c);
 	}
 	mem_free(*p);

@@ -54,6 +54,7 @@ size_t		 channel_waiting(const struct channel *c);	/* calls without an answer ye
 uint64_t	 channel_serial(const struct channel *c);
 
 struct peers	*peers_new(const char *service);
+/* At the end of the process. Open calls are not answered: who asked may be gone already. */
 void		 peers_free(struct peers **p);
 /* Puts c in (replacing that slot's); it leaves by itself when it goes. */
 void		 peers_add(struct peers *p, unsigned slot, struct channel *c);

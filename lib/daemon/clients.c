@@ -47,6 +47,7 @@ struct clients {
 	struct shared	*shared;	/* owned */
 	size_t		octets;		/* that are mapped; 0: it is ours alone, on the heap */
 	struct table	*own;		/* in it */
+	unsigned char	hash_key[16];	/* as it was at the start: another worker could change it there */
 };
 
 static size_t
@@ -109,6 +110,7 @@ clients_new(uint64_t sessions, uint64_t per_minute, int shared, unsigned slot)
 		c->own = &c->shared->table[0];
 		random_fill(c->shared->hash_key, sizeof c->shared->hash_key);
 	}
+	memcpy(c->hash_key, c->shared->hash_key, sizeof c->hash_key);
 	if (++c->own->life == 0)
 		c->own->life = 1;
 	return c;
@@ -130,7 +132,7 @@ clients_free(struct clients **c)
 static struct client *
 nth(struct clients *c, struct table *t, const unsigned char key[16], size_t i)
 {
-	return &t->slot[((size_t)hash_keyed(c->shared->hash_key, bytes_of(key, 16)) + i) & (SLOTS - 1)];
+	return &t->slot[((size_t)hash_keyed(c->hash_key, bytes_of(key, 16)) + i) & (SLOTS - 1)];
 }
 
 static struct client *

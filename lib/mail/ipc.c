@@ -163,6 +163,8 @@ take_fd(struct ipc_in *in)
 	case 0:
 		return -1;
 	case 1:
+		if (in->fds_lost)
+			return -1;
 		if (in->fds_taken < in->nfds)
 			return in->fds[in->fds_taken++];
 		break;
@@ -460,6 +462,12 @@ ipc_recv(int fd, unsigned char *buf, struct ipc_in *in)
 		close_fds(in);
 		errno = 0;
 		return in->bad ? IPC_BAD : IPC_CLOSED;
+	}
+	/* Fewer than a frame may carry, and yet cut: no descriptor was free. That is our trouble, not the peer's. */
+	if ((msg.msg_flags & MSG_CTRUNC) && in->nfds < IPC_FDS && !in->bad) {
+		close_fds(in);
+		in->fds_lost = true;
+		msg.msg_flags &= ~MSG_CTRUNC;
 	}
 	if (n < (ssize_t)HEADER || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
 		in->bad = true;

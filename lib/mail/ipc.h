@@ -51,6 +51,7 @@ struct ipc_in {
 	struct bytes	rest;		/* what is not taken yet; borrowed from the receive buffer */
 	int		fds[IPC_FDS];	/* owned until taken by ipc_get_* */
 	unsigned	nfds, fds_taken;
+	bool		fds_lost;	/* this process has no room for what came: a FD is -1 then, as if there were none */
 	bool		bad;		/* sticks */
 };
 

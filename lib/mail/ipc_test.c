@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -184,6 +185,41 @@ test_raw(void **state)
 	}
 }
 
+/* No descriptor is free for what comes: the frame is there, without it, and the channel lives. */
+static void
+test_no_room_for_a_descriptor(void **state)
+{
+	struct ipc_listener m = { .name = text("x") };
+	struct rlimit all, few;
+	struct ipc_out out;
+	struct ipc_in in;
+	int fds[2], free_one;
+
+	(void)state;
+	assert_true(ipc_pair(fds));
+	ipc_out_init(&out);
+	m.fd = fds[0];
+	ipc_put_listener(&out, 1, &m);
+	assert_int_equal(ipc_send(fds[0], &out), IPC_DONE);
+	assert_int_equal(ipc_send(fds[0], &out), IPC_DONE);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+	free_one = dup(0);
+	close(free_one);
+	few = (struct rlimit){ (rlim_t)free_one, all.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_int_equal(ipc_recv(fds[1], frame, &in), IPC_DONE);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+	assert_true(ipc_get_listener(&in, &m));
+	assert_int_equal(m.fd, -1);
+	assert_int_equal(ipc_recv(fds[1], frame, &in), IPC_DONE);
+	assert_true(ipc_get_listener(&in, &m));
+	assert_true(m.fd != -1);
+	close(m.fd);
+	ipc_out_fini(&out);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void
 test_too_long(void **state)
 {
@@ -300,6 +336,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_message),
 		cmocka_unit_test(test_raw),
+		cmocka_unit_test(test_no_room_for_a_descriptor),
 		cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_run_of_bodies),

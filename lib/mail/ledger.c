@@ -520,8 +520,8 @@ take_records(struct ledger *l, struct copy *c)
 		l->header.uidnext = k.last + 1;
 }
 
-/* Beyond what a copy may have had. Of one that says nothing any more: it was the time of a day on which the file
- * was there already, or of one before; so a clock that was set back does not bring it again. */
+/* Beyond what a copy may have had. Of one that says nothing any more: it was chosen when the file was made, or
+ * before, if the clock was not set back between that and its last change. */
 static uint32_t
 beyond(const struct copy *c)
 {
