@@ -210,6 +210,8 @@ announce(struct imap_reader *r)
 		give_up(r, IMAP_READ_TOO_BIG, "literal too large");
 	} else if (r->literals++ >= r->limits.literals) {
 		give_up(r, IMAP_READ_TOO_BIG, "too many literals");
+	} else if (r->command > r->limits.command - 2) {	/* no room is left for the last CRLF */
+		give_up(r, IMAP_READ_TOO_BIG, "command too long");
 	} else {
 		r->fits = r->literal.octets <= r->limits.command - 2
 		    && r->command <= r->limits.command - 2 - (size_t)r->literal.octets;

@@ -204,6 +204,10 @@ static const struct { const char *in; size_t n; const char *want; } cases[] = {
 	CASE("a {0+}\r\n{0+}\r\n{0+}\r\n{1+}\r\nx\r\nb X\r\n", "L+0()L+0()L+0()T(a)C(b X)"),
 	CASE("a {0+}\r\n{0+}\r\n{0+}\r\n{1}\r\nb X\r\n", "L+0()L+0()L+0()T(a)C(b X)"),
 	CASE("a APPEND {0+}\r\n{0+}\r\n{0+}\r\n{1+}\r\nx\r\nb X\r\n", "L+0()L+0()L+0()T(a)C(b X)"),
+	/* 62 octets with the CRLF of the second line: one more and the last has no room */
+	CASE("a APPEND 01234567890123 {1}\r\nx" TEN TEN "0123456 {1}\r\ny\r\n",
+	    "L1()R(x)L!1()R(y)C(a APPEND 01234567890123 {1}<10>" TEN TEN "0123456 {1}<10>)"),
+	CASE("a APPEND 01234567890123 {1}\r\nx" TEN TEN "01234567 {1}\r\nb X\r\n", "L1()R(x)T(a)C(b X)"),
 	CASE("a (([[]]))\r\n", "C(a (([[]])))"),
 	CASE("a (([[(\r\nb X\r\n", "T(a)C(b X)"),
 	CASE("a [[[[[\r\nb X\r\n", "T(a)C(b X)"),		/* CVE-2026-42006: the other bracket */
