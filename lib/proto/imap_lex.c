@@ -52,16 +52,34 @@ imap_lex_sp(struct imap_lex *l)
 }
 
 bool
+imap_lex_at_end(const struct imap_lex *l)
+{
+	size_t i;
+
+	for (i = l->at; i < l->text.n && l->text.p[i] == ' '; i++)
+		;
+	return i == l->text.n;
+}
+
+bool
 imap_lex_end(struct imap_lex *l)
 {
-	size_t was = l->at;
+	if (!imap_lex_at_end(l))
+		return imap_lex_fail(l, "more than the command takes");
+	l->at = l->text.n;
+	return true;
+}
 
-	while (imap_lex_char(l, ' '))
-		;
-	if (l->at == l->text.n)
-		return true;
-	l->at = was;
-	return imap_lex_fail(l, "more than the command takes");
+bool
+imap_lex_keyword(struct imap_lex *l, const char *label)
+{
+	size_t n = strlen(label);
+
+	if (!bytes_case_starts(rest(l), text(label)) || l->at + n >= l->text.n
+	    || l->text.p[l->at + n] != ' ')
+		return false;
+	l->at += n + 1;
+	return true;
 }
 
 /* ---- characters, RFC 3501 section 9 ---------------------------------------------- */

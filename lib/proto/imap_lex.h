@@ -66,6 +66,9 @@ bool	imap_lex_at(const struct imap_lex *l, unsigned char c);	/* is it next? */
 bool	imap_lex_char(struct imap_lex *l, unsigned char c);	/* takes it if it is next */
 bool	imap_lex_sp(struct imap_lex *l);
 bool	imap_lex_end(struct imap_lex *l);
+bool	imap_lex_at_end(const struct imap_lex *l);		/* nothing but spaces is left */
+/* Takes the label and the space after it if both are next, in any case of letters. */
+bool	imap_lex_keyword(struct imap_lex *l, const char *label);
 
 bool	imap_lex_tag(struct imap_lex *l, struct bytes *out);
 bool	imap_lex_atom(struct imap_lex *l, struct bytes *out);

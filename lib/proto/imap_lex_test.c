@@ -389,6 +389,9 @@ test_rest(void **state)
 	assert_false(imap_lex_word(&l, words, LEN(words), &value, "the first"));
 	assert_false(imap_lex_fail(&l, "the second"));
 	assert_string_equal(l.wrong, "the first");
+	imap_lex_init(&l, text("Return return"), arena);
+	assert_true(imap_lex_keyword(&l, "RETURN"));
+	assert_false(imap_lex_keyword(&l, "RETURN"));
 	imap_lex_init(&l, text("  x"), arena);
 	assert_false(imap_lex_end(&l));
 }
