@@ -122,7 +122,7 @@ take(struct imap_lex *l, bool (*in_class)(unsigned char), struct bytes *out, con
 
 	while (l->at < l->text.n && in_class(l->text.p[l->at]))
 		l->at++;
-	*out = bytes_of(l->text.p + start, l->at - start);
+	*out = bytes_head(bytes_skip(l->text, start), l->at - start);
 	return out->n > 0 || imap_lex_fail(l, wrong);
 }
 

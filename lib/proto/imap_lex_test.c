@@ -106,6 +106,8 @@ test_tokens(void **state)
 		assert_row_bytes(tokens[i].in, out, text(tokens[i].want));
 		assert_row_bytes(tokens[i].in, bytes_skip(l.text, l.at), text(tokens[i].left));
 	}
+	imap_lex_init(&l, (struct bytes){ NULL, 0 }, arena);	/* an empty line of a new reader */
+	assert_false(imap_lex_tag(&l, &out));
 	imap_lex_init(&l, OCTETS("~{3}\r\na\0b"), arena);
 	assert_false(imap_lex_string(&l, &out));
 	imap_lex_init(&l, OCTETS("\"a\0b\""), arena);
