@@ -327,6 +327,8 @@ imap_cmd_parse(struct bytes text, struct arena *a, struct imap_cmd *out)
 	} else if (!verbs[out->verb].arguments(&l, out) || !imap_lex_end(&l)) {
 		said = l.complex ? IMAP_TOO_COMPLEX : IMAP_BAD_ARG;
 	}
-	out->wrong = said == IMAP_PARSED ? NULL : l.wrong;
+	if (said != IMAP_PARSED)		/* no half arguments, no password that was refused */
+		*out = (struct imap_cmd){ .tag = out->tag, .verb = out->verb, .uid = out->uid,
+		    .wrong = l.wrong };
 	return said;
 }

@@ -61,10 +61,11 @@ struct imap_cmd {
 	bool		uid;		/* UID FETCH and so on: sets and answers are of UIDs */
 	const char	*wrong;		/* constant; unless IMAP_PARSED */
 
-	struct bytes	set;		/* FETCH, STORE, COPY, MOVE, UID EXPUNGE: text of a sequence-set, not
-					 * judged; "$" as in RFC 5182 */
-	struct bytes	mailbox;	/* SELECT, EXAMINE, CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS,
-					 * APPEND; COPY, MOVE: to where. INBOX in capitals */
+	struct bytes	set;		/* FETCH, STORE, COPY, MOVE, UID EXPUNGE: text of a
+					 * sequence-set, not judged; "$" as in RFC 5182 */
+	struct bytes	mailbox;	/* SELECT, EXAMINE, CREATE, DELETE, RENAME, SUBSCRIBE,
+					 * UNSUBSCRIBE, STATUS, APPEND; COPY, MOVE: to where. INBOX
+					 * in capitals */
 	struct bytes	new_name;	/* RENAME */
 	bool		condstore;	/* SELECT, EXAMINE: RFC 7162 section 3.1.8 */
 	unsigned	uses;		/* CREATE: of enum imap_use */
@@ -72,7 +73,8 @@ struct imap_cmd {
 
 	struct bytes	user, password;	/* LOGIN */
 	struct bytes	mechanism;	/* AUTHENTICATE */
-	struct bytes	response;	/* AUTHENTICATE: initial response, base64 not decoded, "=" if empty */
+	struct bytes	response;	/* AUTHENTICATE: initial response, base64 not decoded; "=" if
+					 * empty */
 	bool		initial;	/* AUTHENTICATE: there is one */
 	struct imap_names names;	/* ENABLE */
 	struct imap_pair *pairs;	/* ID; in the arena */
@@ -86,8 +88,9 @@ struct imap_cmd {
 };
 
 /*
- * The tag is set unless IMAP_BAD_TAG, the verb on IMAP_PARSED, IMAP_BAD_ARG and
- * IMAP_TOO_COMPLEX. Says nothing of the state: see imap_verb_when.
+ * The tag is set unless IMAP_BAD_TAG; verb and uid on IMAP_PARSED, IMAP_BAD_ARG and
+ * IMAP_TOO_COMPLEX; the arguments on IMAP_PARSED only, else they are zero. Says nothing
+ * of the state: see imap_verb_when.
  */
 enum imap_parse	imap_cmd_parse(struct bytes text, struct arena *a, struct imap_cmd *out);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/buf.h"
+#include "base/clock.h"
 #include "proto/testing.h"
 #include "proto/imap_cmd.h"
 
@@ -254,8 +255,11 @@ test_wrongs(void **state)
 		assert_row_int(wrongs[i].line, imap_cmd_parse(text(wrongs[i].line), arena, &cmd), wrongs[i].want);
 		assert_non_null(cmd.wrong);
 		assert_row_int(wrongs[i].line, cmd.tag.n > 0, wrongs[i].want != IMAP_BAD_TAG);
+		tell(&cmd);
+		assert_row_int(wrongs[i].line, bytes_find(buf_bytes(&told), '='), told.n);
 		arena_reset(arena);
 	}
+	assert_int_equal(imap_cmd_parse((struct bytes){ NULL, 0 }, arena, &cmd), IMAP_BAD_TAG);
 	assert_int_equal(imap_cmd_parse(OCTETS("a LOGIN a {3}\r\nx\0y"), arena, &cmd), IMAP_BAD_ARG);
 }
 
@@ -325,9 +329,36 @@ test_arena(void **state)
 	buf_fini(&in);
 }
 
+/* The longest command of its kind: were a step quadratic, it would take minutes. */
+static void
+test_time(void **state)
+{
+	static const struct { const char *head, *unit; size_t n; const char *tail; enum imap_parse want; } rows[] = {
+		{ "a LOGIN x \"", "\\\"", 131000, "\"", IMAP_PARSED },
+		{ "a LOGIN x ", "]", 262000, "", IMAP_PARSED },
+		{ "a NOOP", " ", 262000, "", IMAP_PARSED },
+		{ "a STORE 1 FLAGS x", " ", 262000, "x", IMAP_BAD_ARG },
+		{ "a SEARCH 1", " ", 262000, "1", IMAP_BAD_ARG },
+		{ "a FETCH ", "1,", 131000, " FLAGS", IMAP_PARSED },
+		{ "a FETCH 1 BODY[", "1.", 131000, "]", IMAP_TOO_COMPLEX },
+		{ "a SEARCH ", "(", 262000, "", IMAP_TOO_COMPLEX },
+	};
+	uint64_t start = clock_mono_ms();
+	struct imap_cmd cmd;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < LEN(rows); i++) {
+		assert_row_int(rows[i].head, imap_cmd_parse(repeated(rows[i].head, rows[i].unit, rows[i].n,
+		    rows[i].tail), arena, &cmd), rows[i].want);
+		arena_reset(arena);
+	}
+	assert_true(clock_mono_ms() - start < 5000);
+}
+
 /* Twice the command, at most twice the memory. */
 static void
-test_linear(void **state)
+test_memory(void **state)
 {
 	static const struct { const char *head, *unit; size_t n; const char *tail; } rows[] = {
 		{ "a SEARCH 1", " OR FROM \"\\\\\" (1 2)", 80, "" },
@@ -382,7 +413,8 @@ main(void)
 		cmocka_unit_test(test_wrongs),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_arena),
-		cmocka_unit_test(test_linear),
+		cmocka_unit_test(test_time),
+		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_table),
 	};
 
