@@ -23,7 +23,8 @@ static const struct imap_word macros[] = {
 /* The same section: what RFC822 stands for, and how it is answered. */
 static const struct { const char *name; struct imap_section section; } old_names[] = {
 	{ "RFC822",		{ .name = IMAP_NAMED_RFC822, .what = IMAP_PART_ALL } },
-	{ "RFC822.HEADER",	{ .name = IMAP_NAMED_RFC822_HEADER, .what = IMAP_PART_HEADER, .peek = true } },
+	{ "RFC822.HEADER",	{ .name = IMAP_NAMED_RFC822_HEADER, .what = IMAP_PART_HEADER,
+				  .peek = true } },
 	{ "RFC822.TEXT",	{ .name = IMAP_NAMED_RFC822_TEXT, .what = IMAP_PART_TEXT } },
 };
 

@@ -29,8 +29,8 @@ struct imap_section {
 	uint32_t	*part;		/* "1.2.3"; in the arena */
 	size_t		part_count;	/* 0: the message itself */
 	enum imap_section_what {
-		IMAP_PART_ALL, IMAP_PART_HEADER, IMAP_PART_FIELDS, IMAP_PART_FIELDS_NOT, IMAP_PART_TEXT,
-		IMAP_PART_MIME		/* with a part only */
+		IMAP_PART_ALL, IMAP_PART_HEADER, IMAP_PART_FIELDS, IMAP_PART_FIELDS_NOT,
+		IMAP_PART_TEXT, IMAP_PART_MIME	/* MIME with a part only */
 	} what;
 	struct imap_names fields;	/* FIELDS, FIELDS_NOT: printable ASCII, as sent, at least one */
 	bool		partial;	/* "<first.octets>" */

@@ -72,12 +72,12 @@ bool	imap_lex_keyword(struct imap_lex *l, const char *label);
 
 bool	imap_lex_tag(struct imap_lex *l, struct bytes *out);
 bool	imap_lex_atom(struct imap_lex *l, struct bytes *out);
-/* 1*(ALPHA / DIGIT / "." / "-" / "_"): what the names of commands, items and options are made of. */
+/* 1*(ALPHA / DIGIT / "." / "-" / "_"): what names of commands, items and options are made of. */
 bool	imap_lex_label(struct imap_lex *l, struct bytes *out);
 bool	imap_lex_string(struct imap_lex *l, struct bytes *out);	/* quoted, literal, literal8; no NUL */
 bool	imap_lex_astring(struct imap_lex *l, struct bytes *out);
 bool	imap_lex_nstring(struct imap_lex *l, struct bytes *out, bool *nil);
-bool	imap_lex_mailbox(struct imap_lex *l, struct bytes *out);	/* INBOX in capitals, if it is that */
+bool	imap_lex_mailbox(struct imap_lex *l, struct bytes *out);	/* INBOX in capitals */
 bool	imap_lex_list_mailbox(struct imap_lex *l, struct bytes *out);
 bool	imap_lex_octets(struct imap_lex *l, struct imap_octets *out);	/* literal, literal8 */
 
@@ -98,7 +98,8 @@ bool	imap_lex_flag_list(struct imap_lex *l, struct imap_flags *add_to);
 bool	imap_lex_backslash(struct imap_lex *l, struct bytes *out);
 
 /* "(" item *(SP item) ")"; with `none`, "()" too. */
-bool	imap_lex_list(struct imap_lex *l, bool none, bool (*item)(struct imap_lex *l, void *arg), void *arg);
+bool	imap_lex_list(struct imap_lex *l, bool none,
+	    bool (*item)(struct imap_lex *l, void *arg), void *arg);
 
 /* A label out of the table, in any case of letters. */
 bool	imap_lex_word(struct imap_lex *l, const struct imap_word *words, size_t n, unsigned *value,

@@ -25,7 +25,8 @@ enum imap_list_option {		/* S: selection option, R: return option */
 };
 
 struct imap_list {
-	bool		extended;	/* any of RFC 5258 was there: what "" means differs (its section 3) */
+	bool		extended;	/* any of RFC 5258 was there: then the pattern "" does not
+					 * ask for the delimiter (its section 3) */
 	unsigned	selects, returns;	/* of enum imap_list_option */
 	unsigned	status;		/* of enum imap_status_item */
 	struct bytes	reference;

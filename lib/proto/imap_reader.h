@@ -24,8 +24,8 @@
 #include "base/buf.h"
 
 #define IMAP_TAG_MAX		128	/* octets; the RFC has no limit, clients use up to 20 */
-/* RFC 2683 section 3.2.1.5 asks for 8000, RFC 7162 section 4 for 8192; clients with large UID sets
- * send more. */
+/* RFC 2683 section 3.2.1.5 asks for 8000, RFC 7162 section 4 for 8192; clients with large UID
+ * sets send more. */
 #define IMAP_LINE_MAX		65536	/* octets with CRLF */
 #define IMAP_COMMAND_MAX	262144	/* octets of all lines and gathered literals, last CRLF too */
 #define IMAP_LITERALS_MAX	256	/* in a command, streamed ones too: messages of one APPEND */
@@ -49,15 +49,15 @@ struct imap_literal {
 enum imap_read {
 	IMAP_READ_MORE,		/* all input was taken; come again with more */
 	IMAP_READ_COMMAND,	/* r->text has a whole one; valid until the next call */
-	IMAP_READ_LITERAL,	/* r->literal, r->fits; r->text is the command up to it. Say imap_reader_accept,
-				 * _stream or _refuse before the next call, and if synchronizing and not refused
-				 * tell the client "+" */
-	IMAP_READ_RUN,		/* *run: octets of the literal being streamed, borrowed from the input, never
-				 * empty; r->left more will come */
+	IMAP_READ_LITERAL,	/* r->literal, r->fits; r->text is the command up to it. Say
+				 * imap_reader_accept, _stream or _refuse before the next call; tell the
+				 * client "+" if it is synchronizing and not refused (nor unfit) */
+	IMAP_READ_RUN,		/* *run: octets of the literal being streamed, borrowed from the input,
+				 * never empty; r->left more will come */
 	IMAP_READ_BAD,		/* r->wrong says why; the command was dropped, whole */
 	IMAP_READ_TOO_BIG,	/* likewise: a limit was passed */
-	IMAP_READ_LOST,		/* nobody can tell where commands begin again (a non-synchronizing literal of
-				 * 2^63 octets or more): end the session. Said again for ever */
+	IMAP_READ_LOST,		/* nobody can tell where commands begin again (a non-synchronizing literal
+				 * of 2^63 octets or more): end the session. Said again for ever */
 };
 
 struct imap_reader {
@@ -66,7 +66,7 @@ struct imap_reader {
 	struct imap_literal literal;	/* the last one */
 	bool		fits;		/* it could be gathered within the limits */
 	uint64_t	left;		/* octets of it still to come */
-	uint64_t	dropped;	/* octets dropped in the command being read: its end may never come */
+	uint64_t	dropped;	/* octets of the command being dropped: its end may never come */
 	const char	*wrong;		/* constant, for the reply; set with BAD, TOO_BIG, LOST */
 
 	/* Its own: */
@@ -89,11 +89,12 @@ enum imap_read	imap_reader_next(struct imap_reader *r, struct bytes *in, struct 
 
 /* Gathers it. One that does not fit is dropped with its command, and TOO_BIG said then. */
 void		imap_reader_accept(struct imap_reader *r);
-/* For messages: octets are handed out and charged to nothing. Of an empty one there is no run. */
+/* For messages: octets are handed out and charged to nothing, NUL too. An empty one has no run. */
 void		imap_reader_stream(struct imap_reader *r);
 /*
  * The caller answers the tag with NO or BAD; the rest of the command is dropped and nothing
- * said of it. When a client did not wait for the answer to a synchronizing literal (there is
+ * said of it: also for what LITERAL- does not allow (RFC 7888 section 5, more than 4096 octets
+ * unasked), where a session may rather end than read on. When a client did not wait for the answer to a synchronizing literal (there is
  * input left already), its data would be taken for commands: such a caller ends the session.
  */
 void		imap_reader_refuse(struct imap_reader *r);
@@ -102,7 +103,7 @@ void		imap_reader_refuse(struct imap_reader *r);
  * For responses of AUTHENTICATE (RFC 3501 section 6.2.2) and "DONE" (RFC 2177). */
 void		imap_reader_raw(struct imap_reader *r);
 
-/* Of the command in hand or just dropped; empty when there was none that may be repeated in a reply. */
+/* Of the command in hand or just dropped; empty when there was none that a reply may repeat. */
 struct bytes	imap_reader_tag(const struct imap_reader *r);
 
 /* RFC 3501 section 9: 1*<any ASTRING-CHAR except "+">, and IMAP_TAG_MAX. */

@@ -33,12 +33,13 @@ decide(struct imap_reader *r)
 	}
 }
 
-static void
+/* After a command that ends with "!" comes a raw line. */
+static bool
 check_text(struct bytes s)
 {
-	must(s.n == 0 || s.p[s.n - 1] != '\r' || s.n > 2);
 	must(s.n + 2 <= 200);
 	mix_bytes(s);
+	return bytes_ends(s, text("!"));
 }
 
 /* Chains up what is said of the input, fed `step` octets at a time; false: lost. */
@@ -65,8 +66,8 @@ feed(struct bytes all, size_t step)
 			mix_bytes(imap_reader_tag(&r));
 			if (st == IMAP_READ_LITERAL)
 				decide(&r);
-			else if (st == IMAP_READ_COMMAND)
-				check_text(buf_bytes(&r.text));
+			else if (st == IMAP_READ_COMMAND && check_text(buf_bytes(&r.text)))
+				imap_reader_raw(&r);
 			lost = st == IMAP_READ_LOST;
 		}
 		must(lost || in.n == 0);

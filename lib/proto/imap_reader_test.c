@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include "base/clock.h"
 #include "base/mem.h"
 #include "proto/testing.h"
 #include "proto/imap_reader.h"
@@ -297,6 +298,38 @@ test_limits(void **state)
 	imap_reader_fini(&r);
 }
 
+/* A megabyte octet by octet, of the longest lines, of a literal that is skipped, of tiny commands:
+ * the time is linear. */
+static void
+test_linear(void **state)
+{
+	enum { N = 1 << 20 };
+	static const char *const units[] = { "x", "{1", "a NO {1048576+}\r\n", "a X {1+}\r\n", "a\r\n", "\r" };
+	unsigned char *in = mem_alloc(N);
+	uint64_t start = clock_mono_ms();
+	struct bytes piece, run;
+	struct imap_reader r;
+	enum imap_read st;
+
+	(void)state;
+	for (size_t u = 0; u < LEN(units); u++) {
+		for (size_t i = 0; i < N; i++)
+			in[i] = (unsigned char)units[u][i % strlen(units[u])];
+		imap_reader_init(&r, &imap_limits_session);
+		for (size_t i = 0; i < N; i++) {
+			piece = bytes_of(in + i, 1);
+			while ((st = imap_reader_next(&r, &piece, &run)) != IMAP_READ_MORE)
+				if (st == IMAP_READ_LITERAL && r.literal.octets > 1)
+					imap_reader_refuse(&r);
+				else if (st == IMAP_READ_LITERAL)
+					imap_reader_accept(&r);
+		}
+		imap_reader_fini(&r);
+	}
+	assert_true(clock_mono_ms() - start < 10000);
+	mem_free(in);
+}
+
 static void
 test_tags(void **state)
 {
@@ -323,6 +356,7 @@ main(void)
 		cmocka_unit_test(test_streams),
 		cmocka_unit_test(test_raw),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_linear),
 		cmocka_unit_test(test_tags),
 	};
 

@@ -39,8 +39,8 @@ enum imap_key_kind {
 	IMAP_KEY_SMALLER,
 	IMAP_KEY_YOUNGER,	/* number: seconds, from 1 */
 	IMAP_KEY_OLDER,
-	IMAP_KEY_MODSEQ,	/* number: that mod-sequence or above; name: "/flags/\seen", or empty; text: priv,
-				 * shared or all */
+	IMAP_KEY_MODSEQ,	/* number: that mod-sequence or above; name: "/flags/\seen", or empty;
+				 * text: priv, shared or all */
 	IMAP_KEY_UID,		/* text: a set of UIDs, or "$" */
 	IMAP_KEY_SET,		/* text: a set of message numbers, or "$" */
 };
