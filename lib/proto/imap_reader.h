@@ -34,7 +34,7 @@
 #define IMAP_LINE_LOGIN_MAX	14336
 #define IMAP_COMMAND_LOGIN_MAX	16384
 #define IMAP_LITERALS_LOGIN_MAX	8
-#define IMAP_DEPTH_LOGIN_MAX	4
+#define IMAP_DEPTH_LOGIN_MAX	32	/* no command nests there, but a password may have "[" */
 
 struct imap_limits { size_t line, command; unsigned literals, depth; };
 extern const struct imap_limits imap_limits_login, imap_limits_session;
@@ -81,7 +81,7 @@ void		imap_reader_init(struct imap_reader *r, const struct imap_limits *limits);
 void		imap_reader_fini(struct imap_reader *r);
 /* Between commands: gives memory back, wiped. A reader in the middle of one is left as it is. */
 void		imap_reader_idle(struct imap_reader *r);
-/* After login; between commands only. */
+/* After login; between commands only. The last command's text goes, wiped. */
 void		imap_reader_limits(struct imap_reader *r, const struct imap_limits *limits);
 
 /* Takes what it understood off the front of *in. */
