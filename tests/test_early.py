@@ -243,7 +243,7 @@ def test_master_is_killed(suite, n):
     assert set(codes) == set(names) and not any(codes.values()), {names[pid]: codes[pid] for pid in codes}
     results = [s.result() for s in waiting]
     assert set(results) <= {250, 421, 451, None}
-    assert results.count(250) <= len(suite.queue_files("new"))	# those that were not waited for
+    assert results.count(250) <= len(suite.queue_files())	# those that were not waited for
 
 
 @pytest.mark.settings(cleanup_workers=1, **SETTINGS)
