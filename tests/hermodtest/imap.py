@@ -1003,3 +1003,752 @@ def parse_response(octets, future=False):
         return p.response()
     except Incomplete as e:
         raise Illegal(p.data, len(p.data), f"{max(1, e.missing)} octets more after a literal") from None
+
+
+# ---- the client ------------------------------------------------------------------------
+
+class Broken(AssertionError):
+    """A rule of the protocol that the server did not keep."""
+
+    def __init__(self, rule, said="", transcript=()):
+        lines = "\n".join(transcript)
+        super().__init__(f"{rule}{': ' if said else ''}{said}\n{lines}".rstrip())
+        self.rule = rule
+
+
+class Literal:
+    """An argument of a command: sync waits for the "+", without is LITERAL+ (RFC 7888)."""
+
+    def __init__(self, octets, sync=True):
+        self.octets, self.sync = octets, sync
+
+
+class Command:
+    """A command and all that came back: untagged (list of Response), done (the tagged one, or None)."""
+
+    def __init__(self, tag, octets):
+        self.tag = tag
+        self.octets = octets            # as it would be with synchronizing literals, without tag and CRLF
+        words = octets.split(b"\r\n")[0].decode("latin-1").upper().split(" ")
+        self.name = " ".join(words[:2]) if words[0] == "UID" else words[0]
+        self.complete = False           # sent to its end: "in progress" of RFC 3501 section 7.4.1
+        self.waits = False              # for a continuation request
+        self.untagged, self.continuations, self.done = [], [], None
+        self.opened, self.old = False, None     # of SELECT
+
+    def __repr__(self):
+        return f"{self.tag} {self.octets[:80]!r}"
+
+    @property
+    def ok(self):
+        return self.done.name == "OK"
+
+    def of(self, *names):
+        """The untagged responses of these names."""
+        return [r for r in self.untagged if r.name in names]
+
+    def code(self, name):
+        """The argument of this response code, wherever it stands (True without one); None when there is none."""
+        for r in self.untagged + [self.done]:
+            if r.code and r.code[0] == name:
+                return True if r.code[1] is None else r.code[1]
+        return None
+
+    def says(self, word):
+        return word in self.octets.upper()
+
+    def arguments(self):
+        """A Parser behind the name and its space."""
+        p = Parser(self.octets + b"\r\n")
+        p.pos = len(self.name) + 1
+        return p
+
+    def mailbox(self):
+        """Its (first) mailbox argument; None when there is no legal one."""
+        try:
+            p = self.arguments()
+            if self.name in ("COPY", "MOVE", "UID COPY", "UID MOVE"):
+                p.match(re.compile(rb"[^ ]+ "), "a set")
+            return p.mailbox()
+        except (Illegal, Incomplete):
+            return None
+
+
+class Slot:
+    """A message as a session knows it; None is what it was not told."""
+    __slots__ = ("uid", "flags", "modseq", "static")
+
+    def __init__(self):
+        self.uid = self.flags = self.modseq = None
+        self.static = {}
+
+    def __repr__(self):
+        return f"<{self.uid} {sorted(self.flags) if self.flags is not None else None}>"
+
+
+class Mirror:
+    """
+    The selected mailbox by what the server said: slots[n - 1] is message n.
+
+    A method is one response; it says (ValueError) what the server may not say to somebody who knows this.
+    """
+
+    def __init__(self, name):
+        self.name = name
+        self.opening = True             # SELECT is not done yet
+        self.slots = []
+        self.known = 0                  # no UID is known of a slot from here on
+        self.exists_said = False
+        self.recent = self.flags = self.permanent = self.readonly = self.unseen = None
+        self.uidvalidity = self.uidnext = self.highestmodseq = None
+        self.nomodseq = False
+        self.base = self.base_uidnext = None    # messages and UIDNEXT at the end of SELECT
+
+    @property
+    def count(self):
+        return len(self.slots)
+
+    def uids(self):
+        return [s.uid for s in self.slots]
+
+    def number(self, uid):
+        """The sequence number of a UID; None when it is not known."""
+        for i in range(self.known):
+            if self.slots[i].uid == uid:
+                return i + 1
+        return None
+
+    def exists(self, n):
+        if n < self.count:
+            raise ValueError("EXISTS shrinks without EXPUNGE (RFC 3501 section 7.3.1)")
+        self.slots += [Slot() for _ in range(n - self.count)]
+        self.exists_said = True
+
+    def expunge(self, n):
+        if not 1 <= n <= self.count:
+            raise ValueError(f"EXPUNGE of a message that is none of {self.count} (RFC 3501 section 7.4.1)")
+        gone = self.slots.pop(n - 1)
+        if n <= self.known:
+            self.known -= 1
+        if self.base is not None and n <= self.base:
+            self.base -= 1
+        if self.recent and gone.flags is not None and "\\Recent" in gone.flags:
+            self.recent -= 1
+        self.recent = min(self.recent or 0, self.count)
+
+    def vanished(self, uids):
+        for uid in uids:
+            n = self.number(uid)
+            if n is None:
+                n = self.unknown(uid)
+            self.expunge(n)
+
+    def unknown(self, uid):
+        """A slot that may have that UID. When some may, any will do: nothing of them is known afterwards."""
+        low = max((i for i in range(self.known) if self.slots[i].uid and self.slots[i].uid < uid), default=-1)
+        high = min((i for i in range(self.known) if self.slots[i].uid and self.slots[i].uid > uid), default=self.count)
+        if high - low < 2:
+            raise ValueError(f"VANISHED of UID {uid}, which is not there to be seen (RFC 7162 section 3.2.10.2)")
+        if high - low > 2:
+            for s in self.slots[low + 1:high]:
+                s.flags = s.modseq = None
+                s.static = {}
+        return low + 2
+
+    def set_uid(self, n, uid):
+        s, i = self.slots[n - 1], n - 1
+        if s.uid == uid:
+            return
+        if s.uid is not None:
+            raise ValueError(f"the UID of message {n} was {s.uid} (RFC 3501 section 2.3.1.1)")
+        below = next((j for j in range(i - 1, -1, -1) if self.slots[j].uid is not None), -1)
+        above = next((j for j in range(i + 1, self.known) if self.slots[j].uid is not None), None)
+        # Those between need UIDs too.
+        if uid - (self.slots[below].uid if below >= 0 else 0) < i - below \
+                or (above is not None and self.slots[above].uid - uid < above - i):
+            raise ValueError("UIDs do not ascend with the sequence numbers (RFC 3501 section 2.3.1.1)")
+        if self.base_uidnext is not None:
+            self.check_uidnext(i, uid)
+        s.uid = uid
+        self.known = max(self.known, n)
+
+    def check_uidnext(self, i, uid):
+        if (i < self.base) != (uid < self.base_uidnext):
+            raise ValueError(f"UIDNEXT of SELECT, {self.base_uidnext}, was not between the UIDs of messages that were there "
+                             f"and {uid} of a {'former' if i < self.base else 'later'} one (RFC 3501 section 2.3.1.1)")
+
+    def fetch(self, n, data):
+        if not 1 <= n <= self.count:
+            raise ValueError(f"FETCH of a message that is none of {self.count} (RFC 3501 section 7.4.2)")
+        s = self.slots[n - 1]
+        if "UID" in data:
+            self.set_uid(n, data["UID"])
+        if "FLAGS" in data:
+            if s.flags is not None and ("\\Recent" in s.flags) != ("\\Recent" in data["FLAGS"]):
+                raise ValueError("\\Recent changes within a session (RFC 3501 section 2.3.2)")
+            s.flags = data["FLAGS"]
+        if "MODSEQ" in data:
+            if s.modseq is not None and data["MODSEQ"] < s.modseq:
+                raise ValueError(f"the mod-sequence was {s.modseq} (RFC 7162 section 3.1)")
+            s.modseq = data["MODSEQ"]
+        for name, value in data.items():
+            if name not in ("UID", "FLAGS", "MODSEQ") and value is not None and not name.endswith(">"):
+                self.set_static(n, s, {"RFC822": "BODY[]", "RFC822.TEXT": "BODY[TEXT]",
+                                       "RFC822.HEADER": "BODY[HEADER]"}.get(name, name), value)
+
+    def set_static(self, n, s, name, value):
+        if name == "BODY[]":
+            length = len(value)
+            if s.static.setdefault("RFC822.SIZE", length) != length:
+                raise ValueError(f"{length} octets of a message of RFC822.SIZE {s.static['RFC822.SIZE']}")
+        if isinstance(value, bytes) and len(value) > 64:
+            value = digest(value)
+        if s.static.setdefault(name, value) != value:
+            raise ValueError(f"{name} of message {n} is not what it was (RFC 3501 section 9, msg-att-static)")
+
+    def selected(self):
+        """SELECT is OK: is all there, does it fit?"""
+        for what, there in (("FLAGS", self.flags is not None), ("EXISTS", self.exists_said),
+                            ("RECENT", self.recent is not None), ("UIDVALIDITY", self.uidvalidity is not None),
+                            ("UIDNEXT", self.uidnext is not None), ("PERMANENTFLAGS", self.permanent is not None)):
+            if not there:
+                raise ValueError(f"SELECT without {what} (RFC 3501 section 6.3.1)")
+        if self.unseen is not None and self.unseen > self.count:
+            raise ValueError("UNSEEN is no message (RFC 3501 section 7.1)")
+        self.opening = False
+        self.base, self.base_uidnext = self.count, self.uidnext
+        if self.count >= self.uidnext:
+            raise ValueError(f"UIDNEXT {self.uidnext} leaves no UIDs for {self.count} messages (RFC 3501 section 2.3.1.1)")
+        for i in range(self.known):
+            if self.slots[i].uid is not None:
+                self.check_uidnext(i, self.slots[i].uid)
+
+    def settled(self):
+        """At the end of any command."""
+        seen = sum(s.flags is not None and "\\Recent" in s.flags for s in self.slots)
+        if self.recent is not None and not seen <= self.recent <= self.count:
+            raise ValueError(f"RECENT is {self.recent}, with {seen} known \\Recent of {self.count} (RFC 3501 section 7.3.2)")
+
+
+def digest(octets):
+    return len(octets), hashlib.sha256(octets).hexdigest()
+
+
+# What the server says only to those who asked.
+ASKED = {
+    "SEARCH": ("SEARCH", "UID SEARCH"), "ESEARCH": ("SEARCH", "UID SEARCH"), "LIST": ("LIST",), "LSUB": ("LSUB",),
+    "STATUS": ("STATUS", "LIST"), "ID": ("ID",), "NAMESPACE": ("NAMESPACE",), "ENABLED": ("ENABLE",),
+}
+# RFC 3501 section 7.4.1; RFC 5256 section 3 for the others.
+NO_EXPUNGE = ("FETCH", "STORE", "SEARCH", "SORT", "THREAD")
+
+
+class Client:
+    """
+    c = Client(host, port)                          c.greeting, c.capabilities (once they were said)
+    c.login("anna@hermod.test", "secret")
+    c.ok("SELECT inbox")                            c.box is its Mirror
+    r = c.cmd("FETCH 1:* (FLAGS UID)")              a Command: r.ok, r.done, r.untagged, r.of("FETCH"), r.code("COPYUID")
+    c.ok("APPEND inbox ", Literal(octets))          waits for "+";  Literal(octets, sync=False) does not
+    a, b = c.pipeline("FETCH 1 FLAGS", "NOOP")      both sent in one piece, then read
+    r = c.start("NOOP"); c.finish(r)                the same by hand
+    c.idle(); c.wait("EXISTS"); c.done()
+    c.raw(b"...")                                   any octets; c.read() is the next response
+    c.chunks, c.pause = (1, 7), 0.001               sends in pieces of 1, 7, 1, 7 ... octets
+
+    Each response goes through parse_response and then through the rules of RFC 3501: sections 2.3.1.1, 5.5, 6.3.1, 7.1 to
+    7.4 and 9 (msg-att-static), of RFC 7162 and RFC 4731. in_order: the server is one that answers commands in the order
+    they were sent in; then nothing may expunge while the oldest is FETCH, STORE or SEARCH. Else only when nothing but
+    those is in progress. uid_state: pass the dict of another client to compare UIDVALIDITY and UIDNEXT with what that one
+    was told, if both are read as soon as they are answered.
+    """
+
+    def __init__(self, host="127.0.0.1", port=None, sock=None, timeout=20, in_order=True, uid_state=None):
+        self.patience = patience()
+        self.timeout = timeout * self.patience
+        self.in_order = in_order
+        self.s = sock or socket.create_connection((host, port), timeout=self.timeout)
+        if self.s.family != socket.AF_UNIX:
+            self.s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buffer = bytearray()
+        self.transcript = collections.deque(maxlen=40)
+        self.chunks, self.pause = None, 0
+        self.pending = {}               # tag -> Command, oldest first
+        self.unsolicited = []           # untagged responses while nothing was in progress
+        self.capabilities, self.enabled = None, set()
+        self.box = None
+        self.uid_state = {} if uid_state is None else uid_state     # mailbox -> {"validity", "next", "modseq"}
+        self.bye = self.ended = False
+        self.state = "greeting"
+        self.tags = 0
+        self.greeting = self.read()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *a):
+        self.close()
+
+    def close(self):
+        self.s.close()
+
+    # ---- octets ----
+
+    def broken(self, rule, r=None):
+        raise Broken(rule, "" if r is None else str(r)[:300], self.transcript)
+
+    def raw(self, octets):
+        """Sends octets as they are, in pieces if chunks says so."""
+        self.transcript.append(f"C: {octets[:200]!r}")
+        sizes, i = self.chunks or (max(1, len(octets)),), 0
+        self.s.settimeout(self.timeout)
+        while octets:
+            n = sizes[i % len(sizes)]
+            self.s.sendall(octets[:n])
+            octets, i = octets[n:], i + 1
+            if self.pause:
+                time.sleep(self.pause)
+
+    def more(self, deadline):
+        self.s.settimeout(max(0.001, deadline - time.monotonic()))
+        try:
+            got = self.s.recv(65536)
+        except socket.timeout:
+            raise TimeoutError("no response in time; so far "
+                               f"{bytes(self.buffer[:200])!r}\n" + "\n".join(self.transcript)) from None
+        if not got:
+            self.ended = True
+            if self.buffer:
+                self.broken("the connection ended within a response", bytes(self.buffer[-200:]))
+            raise EOFError("the server closed the connection\n" + "\n".join(self.transcript))
+        self.buffer += got
+
+    def response(self, deadline):
+        """The next response, not yet looked at. It stays in the buffer when time is up before it is whole."""
+        end = 0
+        while True:
+            while (lf := self.buffer.find(b"\r\n", end)) < 0:
+                self.more(deadline)
+            end = lf + 2
+            octets = bytes(self.buffer[:end])
+            try:
+                r = Parser(octets).response()
+            except Incomplete as e:
+                end += e.missing
+                while len(self.buffer) < end:
+                    self.more(deadline)
+                continue
+            except Illegal:
+                self.transcript.append(f"S: {octets[:300]!r}")
+                raise
+            del self.buffer[:end]
+            self.transcript.append(f"S: {octets[:200]!r}")
+            return r
+
+    def read(self, seconds=None):
+        """The next Response, after it was checked and has changed what we know."""
+        r = self.response(time.monotonic() + (self.timeout if seconds is None else seconds * self.patience))
+        try:
+            self.note(r)
+        except ValueError as e:
+            self.broken(str(e), r)
+        return r
+
+    def at_end(self):
+        """Reads what is left; the server must close the connection then."""
+        try:
+            while True:
+                self.read()
+        except (EOFError, ConnectionResetError):
+            return True
+
+    # ---- commands ----
+
+    def next_tag(self):
+        self.tags += 1
+        return f"t{self.tags}"
+
+    def command(self, parts, tag=None):
+        octets = b""
+        for p in parts:
+            if isinstance(p, Literal):
+                octets += b"{%d}\r\n" % len(p.octets) + p.octets
+            else:
+                octets += p.encode() if isinstance(p, str) else p
+        c = Command(tag or self.next_tag(), octets)
+        if c.tag in self.pending:
+            raise ValueError(f"the tag {c.tag} is in use")
+        return c
+
+    def start(self, *parts, tag=None):
+        """Sends a command: str, bytes and Literal, one behind the other. It may be refused at a Literal that waits."""
+        c = self.command(parts, tag)
+        self.pending[c.tag] = c
+        out = c.tag.encode() + b" "
+        for p in parts:
+            if isinstance(p, Literal):
+                out += b"{%d%s}\r\n" % (len(p.octets), b"" if p.sync else b"+")
+                if p.sync:
+                    self.raw(out)
+                    out = b""
+                    if not self.go_ahead(c):
+                        return c
+                out += p.octets
+            else:
+                out += p.encode() if isinstance(p, str) else p
+        c.complete = True
+        if c.name in ("IDLE", "AUTHENTICATE"):
+            c.waits = True
+        self.raw(out + b"\r\n")
+        return c
+
+    def go_ahead(self, c):
+        """Waits for the continuation request; False when the command was done with instead."""
+        c.waits = True
+        had = len(c.continuations)
+        while len(c.continuations) == had and c.done is None:
+            self.read()
+        c.waits = False
+        return c.done is None
+
+    def finish(self, c, seconds=None):
+        while c.done is None:
+            self.read(seconds)
+        return c
+
+    def cmd(self, *parts, tag=None):
+        return self.finish(self.start(*parts, tag=tag))
+
+    def ok(self, *parts):
+        c = self.cmd(*parts)
+        if not c.ok:
+            self.broken("a command that must be OK", c.done)
+        return c
+
+    def no(self, *parts, state="NO"):
+        c = self.cmd(*parts)
+        if c.done.name != state:
+            self.broken(f"a command that must be {state}", c.done)
+        return c
+
+    def pipeline(self, *commands):
+        """Sends all in one piece (Literals without waiting); the Commands, once all are done. A command is a str, bytes or
+        a tuple of parts."""
+        out, sent = b"", []
+        for parts in commands:
+            parts = parts if isinstance(parts, tuple) else (parts,)
+            c = self.command(parts)
+            c.complete = True
+            self.pending[c.tag] = c
+            sent.append(c)
+            out += c.tag.encode() + b" "
+            for p in parts:
+                if isinstance(p, Literal):
+                    out += b"{%d+}\r\n" % len(p.octets) + p.octets
+                else:
+                    out += p.encode() if isinstance(p, str) else p
+            out += b"\r\n"
+        self.raw(out)
+        return [self.finish(c) for c in sent]
+
+    # ---- some commands ----
+
+    def login(self, user, password):
+        quoted = [b'"' + re.sub(rb'(["\\])', rb"\\\1", x.encode()) + b'"' for x in (user, password)]
+        return self.ok(b"LOGIN " + b" ".join(quoted))
+
+    def authenticate(self, mechanism, *answers):
+        """SASL: each answer (bytes) to one challenge; the Command, whatever came of it."""
+        c = self.start("AUTHENTICATE " + mechanism)
+        for a in answers:
+            if not self.go_ahead(c):
+                break
+            self.raw(base64.b64encode(a) + b"\r\n")
+        return self.finish(c)
+
+    def idle(self):
+        self.idling = self.start("IDLE")
+        if not self.go_ahead(self.idling):
+            self.broken("IDLE was refused", self.idling.done)
+        return self.idling
+
+    def done(self):
+        self.raw(b"DONE\r\n")
+        return self.finish(self.idling)
+
+    def wait(self, name, seconds=20, number=None):
+        """Reads (while IDLE, or with nothing in progress) up to an untagged response of that name."""
+        deadline = time.monotonic() + seconds * self.patience
+        while True:
+            r = self.response(deadline)
+            try:
+                self.note(r)
+            except ValueError as e:
+                self.broken(str(e), r)
+            if r.tag == "*" and r.name == name and number in (None, r.number):
+                return r
+
+    def logout(self):
+        c = self.ok("LOGOUT")
+        if not self.bye:
+            self.broken("LOGOUT without BYE (RFC 3501 section 6.1.3)")
+        self.at_end()
+        self.close()
+        return c
+
+    # ---- the rules; ValueError is a broken one ----
+
+    def head(self):
+        """The oldest command in progress."""
+        return next((c for c in self.pending.values() if c.complete), None)
+
+    def note(self, r):
+        if self.state == "greeting":
+            return self.note_greeting(r)
+        if self.bye and r.tag != "*" and not (self.head() and self.head().name == "LOGOUT"):
+            raise ValueError("after BYE the server closes the connection (RFC 3501 section 7.1.5)")
+        head = self.head()
+        if head and head.name in ("SELECT", "EXAMINE") and not head.opened:
+            self.begin_select(head)
+        if r.tag == "+":
+            return self.note_continuation(r)
+        if r.tag == "*":
+            (head.untagged if head else self.unsolicited).append(r)
+            if r.name in STATES:
+                self.note_status(r, head)
+            else:
+                self.note_data(r, head)
+            return None
+        return self.note_tagged(r)
+
+    def note_greeting(self, r):
+        if r.tag != "*" or r.name not in ("OK", "PREAUTH", "BYE"):
+            raise ValueError("a greeting is OK, PREAUTH or BYE (RFC 3501 section 7.1)")
+        self.state = {"OK": "not authenticated", "PREAUTH": "authenticated", "BYE": "logout"}[r.name]
+        self.bye = r.name == "BYE"
+        self.note_code(r, None)
+
+    def note_continuation(self, r):
+        c = next((c for c in self.pending.values() if c.waits), None)
+        if c is None:
+            raise ValueError("a continuation request that nothing waits for (RFC 3501 section 7.5)")
+        if c.name != "AUTHENTICATE":
+            c.waits = False
+        c.continuations.append(r)
+
+    def note_status(self, r, head):
+        if r.name == "PREAUTH":
+            raise ValueError("PREAUTH is a greeting only (RFC 3501 section 7.1.4)")
+        if r.name == "BYE":
+            self.bye = True
+        self.note_code(r, head)
+
+    def note_tagged(self, r):
+        c = self.pending.get(r.tag)
+        if c is None:
+            raise ValueError("a tag that no command in progress has (RFC 3501 section 2.2.1)")
+        if self.in_order and c is not next(iter(self.pending.values())):
+            raise ValueError("commands were answered in another order than asked for (RFC 3501 section 5.5)")
+        self.note_code(r, c)
+        c.done = r
+        del self.pending[r.tag]
+        if c.name in ("SELECT", "EXAMINE"):
+            self.end_select(c)
+        elif c.name in ("STORE", "UID STORE") and c.says(b".SILENT"):
+            self.forget_flags(c)
+        if r.name == "OK":
+            if c.name in ("LOGIN", "AUTHENTICATE"):
+                self.state = "authenticated"
+            elif c.name in ("CLOSE", "UNSELECT"):
+                self.box, self.state = None, "authenticated"
+            elif c.name == "STARTTLS":
+                self.capabilities = None
+        if self.box and not self.box.opening:
+            self.box.settled()
+
+    def note_code(self, r, c):
+        name, argument = r.code or (None, None)
+        if name == "CAPABILITY":
+            self.capabilities = set(argument)
+        elif name in ("APPENDUID", "COPYUID"):
+            self.note_copies(c, argument[0], argument[-1])
+        elif name == "CLOSED" and c and c.name in ("SELECT", "EXAMINE"):
+            if not c.old or self.box is not c.old:
+                raise ValueError("CLOSED, but no mailbox was selected (RFC 7162 section 3.2.11)")
+            self.box = Mirror(c.mailbox())
+        elif name == "UIDVALIDITY" and self.box:
+            self.box.uidvalidity = argument
+            self.note_uids(self.box.name, argument)
+        elif name == "UIDNEXT" and self.box:
+            self.box.uidnext = argument
+        elif name == "UNSEEN" and self.box:
+            self.box.unseen = argument
+        elif name == "PERMANENTFLAGS" and self.box:
+            self.box.permanent = argument
+        elif name == "NOMODSEQ" and self.box:
+            self.box.nomodseq = True
+        elif name == "HIGHESTMODSEQ" and self.box:
+            self.note_highest(self.box, argument)
+        elif name in ("READ-ONLY", "READ-WRITE") and self.box:
+            self.box.readonly = name == "READ-ONLY"
+
+    def note_highest(self, box, n):
+        # Within a session it may lag behind a VANISHED that is delayed, but never goes back: RFC 7162 section 3.2.12.
+        if box.highestmodseq is not None and n < box.highestmodseq:
+            raise ValueError(f"HIGHESTMODSEQ was {box.highestmodseq} (RFC 7162 section 3.1.2)")
+        box.highestmodseq = n
+
+    def note_uids(self, mailbox, validity=None, next_uid=None, modseq=None):
+        """UIDVALIDITY only grows; UIDNEXT and HIGHESTMODSEQ do under the same UIDVALIDITY."""
+        if mailbox is None:
+            return
+        known = self.uid_state.setdefault(mailbox, {})
+        if validity is not None and validity != known.get("validity"):
+            if validity < known.get("validity", 0):
+                raise ValueError(f"UIDVALIDITY of {mailbox} was {known['validity']} (RFC 3501 section 2.3.1.1)")
+            known.clear()
+            known["validity"] = validity
+        for what, value in (("next", next_uid), ("modseq", modseq)):
+            if value is not None:
+                if value < known.get(what, 0):
+                    raise ValueError(f"{'UIDNEXT' if what == 'next' else 'HIGHESTMODSEQ'} of {mailbox} was {known[what]} "
+                                     "(RFC 3501 section 2.3.1.1, RFC 7162 section 3.1.2)")
+                known[what] = value
+
+    def note_copies(self, c, validity, uids):
+        mailbox = c and c.mailbox()
+        if mailbox is None or c.name not in ("APPEND", "COPY", "MOVE", "UID COPY", "UID MOVE"):
+            raise ValueError("APPENDUID and COPYUID belong to APPEND, COPY, MOVE (RFC 4315 section 3)")
+        self.note_uids(mailbox, validity)
+        low, high = min(a for a, _ in uids), max(b for _, b in uids)
+        if low < self.uid_state[mailbox].get("next", 0):
+            raise ValueError(f"UIDNEXT of {mailbox} was {self.uid_state[mailbox]['next']} (RFC 3501 section 2.3.1.1)")
+        self.note_uids(mailbox, next_uid=high + 1)
+
+    # ---- SELECT ----
+
+    def begin_select(self, c):
+        """Its turn has come: what is said from now on is about the new mailbox, or after CLOSED if there is such."""
+        c.opened, c.old = True, self.box
+        if not (self.box and self.says_closed()):
+            self.box = Mirror(c.mailbox())
+
+    def says_closed(self):
+        return (self.capabilities or set()) & {"QRESYNC", "CONDSTORE"}
+
+    def end_select(self, c):
+        if not c.opened:
+            self.begin_select(c)
+        if c.done.name != "OK":
+            # BAD was no SELECT; NO leaves no mailbox selected, RFC 3501 section 6.3.1.
+            self.box = c.old if c.done.name == "BAD" else None
+            self.state = "selected" if self.box else "authenticated"
+            return
+        if c.old and self.box is c.old:
+            raise ValueError("SELECT closes a mailbox without CLOSED (RFC 7162 section 3.2.11)")
+        self.state = "selected"
+        if c.name == "EXAMINE" and not self.box.readonly:
+            raise ValueError("EXAMINE without READ-ONLY (RFC 3501 section 6.3.2)")
+        self.box.selected()
+        self.note_uids(self.box.name, self.box.uidvalidity, self.box.uidnext, self.box.highestmodseq)
+
+    # ---- data ----
+
+    def note_data(self, r, head):
+        asked = ASKED.get(r.name)
+        if asked and not any(c.name in asked for c in self.pending.values()):
+            raise ValueError(f"{r.name} that nobody asked for")
+        if r.name in ("EXISTS", "RECENT", "EXPUNGE", "VANISHED", "FETCH", "FLAGS") and not self.box:
+            raise ValueError(f"{r.name} with no mailbox selected (RFC 3501 section 3)")
+        if r.name in ("SEARCH", "ESEARCH"):
+            self.note_search(r, head)
+        elif r.name == "CAPABILITY":
+            self.capabilities = set(r.data)
+        elif r.name == "ENABLED":
+            self.enabled |= set(r.data)
+        elif r.name == "STATUS":
+            self.note_uids(r.data[0], r.data[1].get("UIDVALIDITY"), r.data[1].get("UIDNEXT"), r.data[1].get("HIGHESTMODSEQ"))
+        elif r.name == "FLAGS":
+            self.box.flags = r.data
+        elif r.name == "EXISTS":
+            self.box.exists(r.number)
+        elif r.name == "RECENT":
+            self.box.recent = r.number
+        elif r.name == "EXPUNGE":
+            self.may_expunge()
+            if "QRESYNC" in self.enabled and not self.box.nomodseq:
+                raise ValueError("EXPUNGE after ENABLE QRESYNC (RFC 7162 section 3.2.10)")
+            self.box.expunge(r.number)
+        elif r.name == "VANISHED":
+            self.note_vanished(r.data, head)
+        elif r.name == "FETCH":
+            self.note_fetch(r, head)
+
+    def may_expunge(self):
+        """RFC 3501 sections 5.5 and 7.4.1."""
+        busy = [c for c in self.pending.values() if c.complete]
+        if not busy:
+            raise ValueError("EXPUNGE with no command in progress (RFC 3501 section 7.4.1)")
+        if all(c.name in NO_EXPUNGE for c in (busy[:1] if self.in_order else busy)):
+            raise ValueError(f"EXPUNGE during {busy[0].name} (RFC 3501 section 7.4.1)")
+
+    def note_vanished(self, v, head):
+        if "QRESYNC" not in self.enabled:
+            raise ValueError("VANISHED before ENABLE QRESYNC (RFC 7162 section 3.2.3)")
+        if not v.earlier:
+            self.may_expunge()
+            return self.box.vanished(expand(v.uids))
+        if not (head and (head.name == "UID FETCH" and head.says(b"VANISHED")
+                          or head.name in ("SELECT", "EXAMINE") and head.says(b"QRESYNC"))):
+            raise ValueError("VANISHED (EARLIER) that nobody asked for (RFC 7162 section 3.2.10.1)")
+        there = [u for u in self.box.uids() if u and any(a <= u <= b for a, b in v.uids)]
+        if there:
+            raise ValueError(f"VANISHED (EARLIER) of {there[:5]}, which are there (RFC 7162 section 3.2.10.1)")
+        return None
+
+    def note_fetch(self, r, head):
+        name = head.name if head else None
+        if name in ("UID FETCH", "UID STORE") and "UID" not in r.data:
+            raise ValueError(f"FETCH without UID during {name} (RFC 3501 section 6.4.8)")
+        if any(k.endswith(">") for k in r.data) and not (head and head.says(b">")):
+            raise ValueError("an origin octet that nobody asked for (RFC 3501 section 7.4.2)")
+        if "FLAGS" in r.data and name not in ("FETCH", "UID FETCH") and not self.box.nomodseq:
+            if self.enabled & {"CONDSTORE", "QRESYNC"} and "MODSEQ" not in r.data:
+                raise ValueError("FETCH of changed flags without MODSEQ (RFC 7162 section 3.2)")
+            if "QRESYNC" in self.enabled and "UID" not in r.data:
+                raise ValueError("FETCH of changed flags without UID (RFC 7162 section 3.2.4)")
+        self.box.fetch(r.number, r.data)
+
+    def note_search(self, r, head):
+        if r.name == "SEARCH":
+            numbers, uid = r.data.numbers, bool(head and head.name == "UID SEARCH")
+        else:
+            items, uid = r.data.items, r.data.uid
+            if r.data.tag is not None and r.data.tag.decode() not in self.pending:
+                raise ValueError("the TAG of an ESEARCH is of no command in progress (RFC 4466 section 2.6.2)")
+            if items.get("COUNT") == 0 and set(items) & {"MIN", "MAX", "ALL"}:
+                raise ValueError("MIN, MAX or ALL of nothing (RFC 4731 section 3.1)")
+            every = items.get("ALL")
+            if every and (items.get("COUNT", size(every)) != size(every)
+                          or items.get("MIN", every[0][0]) != min(a for a, _ in every) and "MIN" in items
+                          or items.get("MAX", 0) != max(b for _, b in every) and "MAX" in items):
+                raise ValueError("COUNT, MIN, MAX do not fit ALL (RFC 4731 section 3.1)")
+            numbers = [items[k] for k in ("MIN", "MAX") if k in items] + [n for ab in every or () for n in ab]
+        if not self.box:
+            raise ValueError(f"{r.name} with no mailbox selected")
+        if not uid and any(n > self.box.count for n in numbers):
+            raise ValueError(f"a message that is none of {self.box.count}")
+        uids = self.box.uids()
+        if uid and None not in uids and not set(numbers) <= set(uids):
+            raise ValueError("a UID that is not there")
+
+    def forget_flags(self, c):
+        """The server does not say what .SILENT made of them."""
+        try:
+            numbers = c.arguments().sequence_set()
+        except (Illegal, Incomplete):
+            numbers = ((1, UINT32),)            # "*", "$"
+        for n, s in enumerate(self.box.slots if self.box else (), 1):
+            k = s.uid if c.name == "UID STORE" else n
+            if k is None or any(a <= k <= b for a, b in numbers):
+                s.flags = None
