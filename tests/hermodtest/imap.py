@@ -1186,6 +1186,8 @@ class Mirror:
         if "FLAGS" in data:
             if s.flags is not None and ("\\Recent" in s.flags) != ("\\Recent" in data["FLAGS"]):
                 raise ValueError("\\Recent changes within a session (RFC 3501 section 2.3.2)")
+            if s.flags != data["FLAGS"] and "MODSEQ" not in data:
+                s.modseq = None                 # of another time than these flags
             s.flags = data["FLAGS"]
         if "MODSEQ" in data:
             if s.modseq is not None and data["MODSEQ"] < s.modseq:
@@ -1751,4 +1753,530 @@ class Client:
         for n, s in enumerate(self.box.slots if self.box else (), 1):
             k = s.uid if c.name == "UID STORE" else n
             if k is None or any(a <= k <= b for a, b in numbers):
-                s.flags = None
+                s.flags = s.modseq = None
+
+
+# ---- the model -------------------------------------------------------------------------
+
+ALL, NO_REMOVAL, NOTHING = "all", "no removal", "nothing"       # what a session must have been told
+
+# What is known of other sessions' changes after a command. RFC 3501 section 6.1.2: NOOP tells all. Sections 5.2 and 7: what
+# is observed during a command is told; 7.4.1: but no removal with FETCH, STORE and SEARCH. A server that tells less after
+# some commands: Model(tells={"CHECK": NOTHING}).
+TELLS = {None: NOTHING, "FETCH": NO_REMOVAL, "STORE": NO_REMOVAL, "SEARCH": NO_REMOVAL}
+
+# A NO with one of these is no fault of a server that could also have said OK.
+EXCUSES = ("CANNOT", "LIMIT", "OVERQUOTA", "NOPERM", "INUSE", "UNAVAILABLE", "TOOBIG", "CONTACTADMIN", "CORRUPTION")
+
+
+class Message:
+    def __init__(self, uid, born, flags, date, octets, guess=False):
+        self.uid, self.born, self.date, self.octets, self.guess = uid, born, date, octets, guess
+        self.died = None                # the event that expunged it
+        self.limbo = False              # expunged or not: whoever sees next knows
+        self.values = [(born, frozenset([flags]))]      # (event, what its flags may have been from then on)
+        self.recent_in = set()          # sessions that could change the mailbox and saw \\Recent
+        self.modseq = (0, 0)            # the last one seen, and of which event
+
+    def now(self):
+        return self.values[-1][1]
+
+    def since(self, event):
+        """All that its flags may have been at that event or later."""
+        out = frozenset()
+        for when, values in reversed(self.values):
+            out |= values
+            if when <= event:
+                break
+        return out
+
+    def change(self, event, how, certain=True):
+        """how: from old flags to new ones. Uncertain: or nothing changed."""
+        values = frozenset(how(v) for v in self.now())
+        if not certain:
+            values |= self.now()
+        if values != self.now():
+            self.values.append((event, values))
+            return True
+        return False
+
+
+class Folder:
+    def __init__(self):
+        self.event = 0                  # counts changes
+        self.messages = {}              # uid -> Message, also those expunged that a session may still see
+        self.uidvalidity, self.uidnext = None, 1
+        self.exists = True
+        self.fresh = False              # UIDs are not known: RENAME INBOX gave it its messages
+
+    def alive(self):
+        return [m for m in self.messages.values() if m.died is None]
+
+    def certain(self):
+        return [m for m in self.alive() if not m.limbo]
+
+
+class Session:
+    """One selection of a mailbox. The points: events up to which it knows of arrivals, removals, flags."""
+
+    def __init__(self, folder, readonly):
+        self.folder, self.readonly = folder, readonly
+        self.arrivals = self.removals = self.flags = folder.event
+
+    def told(self, level):
+        if level != NOTHING:
+            self.arrivals = self.flags = self.folder.event
+        if level == ALL:
+            self.removals = self.folder.event
+
+
+def outcome(answer):
+    return answer if isinstance(answer, str) else answer.done.name
+
+
+def code(answer, name):
+    return None if isinstance(answer, str) else answer.code(name)
+
+
+def plain(flags):
+    return frozenset(SYSTEM_FLAGS.get(f.upper(), f) for f in flags if f.upper() != "\\RECENT")
+
+
+class Model:
+    """
+    What a server must hold, for a test that sends random commands, one after the other, over several sessions:
+
+        m = Model(separator="/")
+        s = m.select("INBOX", c.box)                    after c.ok("SELECT INBOX")
+        m.append("INBOX", octets, flags, date, c.cmd("APPEND INBOX ...", Literal(octets)))
+        m.store(s, uids, "+", ["\\\\Seen"], c.cmd("UID STORE ..."))
+        m.check(c.box, s, after=c.name)                 for each session that said something, and any other at any time
+        m.check_status("INBOX", items); m.check_list(listings); m.check_lsub(listings)
+
+    Every method that is a command takes the server's answer (a Command, or "OK", "NO"), says Broken if the server may not
+    answer so, and does what was answered. UIDs come from APPENDUID and COPYUID. uids are those a command names, whether
+    or not another session has expunged them meanwhile.
+
+    A session may lag behind. check() holds what it sees for possible when
+     1. each UID was in the folder at a time since the session was last told of removals (RFC 3501 section 7.4.1,
+        RFC 2180 section 4.1.1: others' expunges may be kept from it, but only until then);
+     2. each message that was there when it was last told of arrivals, and is there still, is seen (RFC 3501 section 5.2);
+     3. no message is missing below one that is seen: numbers follow UIDs (RFC 3501 section 2.3.1.2);
+     4. the flags are those of when it was last told of flags, or of any later time (RFC 3501 sections 5.2, 7.4.2); of an
+        expunged message, of any time since;
+     5. date, size and octets never change (RFC 3501 section 9, msg-att-static);
+     6. \\Recent was shown to one session at most of those that can change the mailbox (RFC 3501 section 2.3.2);
+     7. mod-sequences grow with each change of a message (RFC 7162 section 3.1);
+     8. UIDVALIDITY does not change; a name never has two mailboxes with the same one, and the later one's is greater, also
+        after DELETE, CREATE and RENAME (RFC 3501 sections 2.3.1.1, 6.3.3, 6.3.4).
+    When it was told of what: see TELLS.
+
+    What RFC 2180 leaves open is uncertain in the model until somebody is shown it:
+     - STORE with a NO, with some messages expunged: flags of the others changed or not (sections 4.2.3, 4.2.4);
+     - EXPUNGE: whether it took what the session had not been told is there, or is \\Deleted.
+    A folder that was deleted under a session is any way it ever was (RFC 2180 section 3).
+    """
+
+    def __init__(self, separator="/", tells=None, uidplus=True):
+        self.separator, self.uidplus = separator, uidplus
+        self.tells = dict(TELLS, **(tells or {}))
+        self.folders = {"INBOX": Folder()}
+        self.subscribed = set()
+        self.validities = {}            # name -> {UIDVALIDITY: Folder}, of all times
+        self.sessions = []
+
+    # ---- helpers ----
+
+    def name(self, name):
+        """INBOX in any case, also as the first level; no separator at the end."""
+        name = name.rstrip(self.separator) if len(name) > 1 else name
+        first, sep, rest = name.partition(self.separator)
+        return ("INBOX" + sep + rest) if first.upper() == "INBOX" else name
+
+    def inferiors(self, name):
+        return [n for n in self.folders if n.startswith(name + self.separator)]
+
+    def superior_only(self, name):
+        """A name that others stand below, and that may or may not be a mailbox."""
+        return name not in self.folders and bool(self.inferiors(name))
+
+    def must(self, answer, allowed, what, section):
+        if outcome(answer) not in allowed:
+            raise Broken(f"{what}: {outcome(answer)}, not {' or '.join(allowed)} (RFC 3501 section {section})")
+
+    def may_fail(self, answer):
+        return outcome(answer) == "NO" and any(code(answer, e) for e in EXCUSES)
+
+    def real(self, name):
+        """The folder, which the server says is there: a superior may turn out to be one."""
+        name = self.name(name)
+        if name not in self.folders:
+            if not self.superior_only(name):
+                raise Broken(f"{name} is no mailbox (RFC 3501 section 6.3.1)")
+            self.folders[name] = Folder()
+        return self.folders[name]
+
+    def validity(self, name, value):
+        """Rule 8."""
+        name = self.name(name)
+        folder, used = self.real(name), self.validities.setdefault(name, {})
+        if folder.uidvalidity is not None and value != folder.uidvalidity:
+            raise Broken(f"UIDVALIDITY of {name} was {folder.uidvalidity}, is {value} (RFC 3501 section 2.3.1.1)")
+        others = [v for v, f in used.items() if f is not folder]
+        if others and value <= max(others):
+            raise Broken(f"UIDVALIDITY {value} of {name}: a former mailbox of that name had {max(others)} "
+                         "(RFC 3501 section 2.3.1.1)")
+        folder.uidvalidity = used[value] = value
+        used[value] = folder
+
+    def prune(self, folder):
+        """Forgets what no session can see any more."""
+        live = [s for s in self.sessions if s.folder is folder]
+        oldest = min((s.removals for s in live), default=folder.event)
+        if folder.event % 16 == 0:
+            for m in [m for m in folder.messages.values() if m.died is not None and m.died <= oldest]:
+                del folder.messages[m.uid]
+
+    def target(self, name, answer):
+        """The folder that APPEND, COPY, MOVE write to; None when there is none, which the server must have said."""
+        name = self.name(name)
+        if name in self.folders:
+            return self.folders[name]
+        if self.superior_only(name) and outcome(answer) == "OK":
+            return self.real(name)
+        self.must(answer, ("NO",), f"no mailbox {name}", "6.3.11")
+        if not isinstance(answer, str) and not self.superior_only(name) and not code(answer, "TRYCREATE"):
+            raise Broken(f"no mailbox {name}: NO without TRYCREATE (RFC 3501 sections 6.3.11, 6.4.7)")
+        return None
+
+    def add(self, folder, uid, flags, date, octets):
+        guess = uid is None
+        uid = folder.uidnext if guess else uid
+        if uid < folder.uidnext:
+            raise Broken(f"UID {uid} of a new message, after UIDNEXT {folder.uidnext} (RFC 3501 section 2.3.1.1)")
+        m = Message(uid, folder.event, flags, date, octets, guess)
+        folder.messages[uid] = m
+        folder.uidnext = uid + 1
+        return m
+
+    # ---- folders ----
+
+    def create(self, name, answer):
+        name = self.name(name)
+        if name == "INBOX" or name in self.folders:
+            return self.must(answer, ("NO",), f"CREATE of {name}, which exists", "6.3.3")
+        if self.superior_only(name):
+            self.must(answer, ("OK", "NO"), f"CREATE of {name}", "6.3.3")
+        elif not self.may_fail(answer):
+            self.must(answer, ("OK",), f"CREATE of {name}", "6.3.3")
+        if outcome(answer) == "OK":
+            self.folders[name] = Folder()
+
+    def delete(self, name, answer):
+        name = self.name(name)
+        if name == "INBOX" or (name not in self.folders and not self.superior_only(name)):
+            return self.must(answer, ("NO",), f"DELETE of {name}", "6.3.4")
+        if name in self.folders and not self.may_fail(answer) and not code(answer, "HASCHILDREN"):
+            self.must(answer, ("OK",), f"DELETE of {name}", "6.3.4")
+        if outcome(answer) == "OK" and name in self.folders:
+            self.folders.pop(name).exists = False
+
+    def rename(self, old, new, answer):
+        old, new = self.name(old), self.name(new)
+        if new in self.folders or new == "INBOX" or (old not in self.folders and not self.superior_only(old)) \
+                or (new + self.separator).startswith(old + self.separator) and old != "INBOX":
+            return self.must(answer, ("NO",), f"RENAME of {old} to {new}", "6.3.5")
+        if self.superior_only(old) or self.superior_only(new):
+            self.must(answer, ("OK", "NO"), f"RENAME of {old} to {new}", "6.3.5")
+        elif not self.may_fail(answer):
+            self.must(answer, ("OK",), f"RENAME of {old} to {new}", "6.3.5")
+        if outcome(answer) != "OK":
+            return
+        if old == "INBOX":
+            # All messages move, INBOX stays, and so do names below it: RFC 3501 section 6.3.5.
+            inbox, folder = self.folders["INBOX"], Folder()
+            folder.fresh = True
+            inbox.event += 1
+            for m in inbox.alive():
+                copy = self.add(folder, None, frozenset(), m.date, m.octets)
+                copy.values, copy.limbo = [(0, m.now())], m.limbo
+                m.died, m.limbo = inbox.event, False
+            self.folders[new] = folder
+            return
+        for n in [n for n in [old] + self.inferiors(old) if n in self.folders]:
+            folder = self.folders[new + n[len(old):]] = self.folders.pop(n)
+            if folder.uidvalidity is not None:
+                self.validity(new + n[len(old):], folder.uidvalidity)
+
+    def subscribe(self, name, answer):
+        # Whether the name must exist is the server's choice: RFC 3501 section 6.3.6.
+        if self.name(name) in self.folders and not self.may_fail(answer):
+            self.must(answer, ("OK",), f"SUBSCRIBE of {name}", "6.3.6")
+        if outcome(answer) == "OK":
+            self.subscribed.add(self.name(name))
+
+    def unsubscribe(self, name, answer):
+        if self.name(name) in self.subscribed:
+            self.must(answer, ("OK",), f"UNSUBSCRIBE of {name}", "6.3.7")
+        if outcome(answer) == "OK":
+            self.subscribed.discard(self.name(name))
+
+    # ---- messages ----
+
+    def append(self, name, octets, flags=(), date=None, answer="OK"):
+        """Also for a message that was delivered (answer "OK"): its UID is then guessed, until one is seen."""
+        folder = self.target(name, answer)
+        if folder is None or self.may_fail(answer):
+            return None
+        self.must(answer, ("OK",), f"APPEND to {name}", "6.3.11")
+        uid = code(answer, "APPENDUID")
+        if uid is None and self.uidplus and not isinstance(answer, str):
+            raise Broken("APPEND without APPENDUID (RFC 4315 section 3)")
+        if uid is not None:
+            self.validity(name, uid[0])
+            if size(uid[1]) != 1:
+                raise Broken("APPENDUID of more than one message (RFC 4315 section 3)")
+        folder.event += 1
+        self.prune(folder)
+        return self.add(folder, uid and uid[1][0][0], plain(flags), date, octets)
+
+    def copy(self, session, uids, name, answer, move=False):
+        """COPY; with move, MOVE (RFC 6851)."""
+        what, source = "MOVE" if move else "COPY", session.folder
+        there = [m for m in source.certain() if m.uid in set(uids)]
+        gone = [u for u in uids if u not in {m.uid for m in there}]
+        target = self.target(name, answer) if there or outcome(answer) == "NO" else self.folders.get(self.name(name))
+        if target is None:
+            return
+        if move and session.readonly:
+            return self.must(answer, ("NO",), "MOVE in a mailbox that is read-only", "6.3.2")
+        if not gone and not self.may_fail(answer):              # RFC 2180 section 4.4.1: with some gone it may refuse
+            self.must(answer, ("OK",), f"{what} to {name}", "6.4.7")
+        if outcome(answer) != "OK":
+            return                                              # and nothing was copied: RFC 3501 section 6.4.7
+        said = code(answer, "COPYUID")
+        if said is None and there and self.uidplus and not isinstance(answer, str):
+            raise Broken(f"{what} without COPYUID (RFC 4315 section 3)")
+        pairs = [(m.uid, None) for m in there]
+        if said is not None:
+            self.validity(name, said[0])
+            pairs = list(zip(expand(said[1]), expand(said[2])))
+            copied = {u for u, _ in pairs}
+            if not copied <= set(uids) or not copied <= set(source.messages):
+                raise Broken(f"COPYUID of {sorted(copied)}, where {sorted(uids)} were asked for (RFC 4315 section 3)")
+            if not {m.uid for m in there} <= copied:
+                raise Broken(f"{what} of {sorted(m.uid for m in there)} left out some: {sorted(copied)} "
+                             "(RFC 3501 section 6.4.7)")
+        originals = [(source.messages[u], u2) for u, u2 in pairs]
+        target.event += 1
+        for m, uid in sorted(originals, key=lambda x: x[1] or 0):
+            copy = self.add(target, uid, frozenset(), m.date, m.octets)
+            copy.values = [(target.event, m.now())]             # SHOULD keep flags and date
+        if move:
+            source.event += 1
+            for m, _ in originals:
+                if m.died is None:
+                    m.died, m.limbo = source.event, False
+        self.prune(target)
+
+    def move(self, session, uids, name, answer):
+        self.copy(session, uids, name, answer, move=True)
+
+    def store(self, session, uids, sign, flags, answer, modified=()):
+        """sign: "+", "-" or "". modified: UIDs that MODIFIED named (RFC 7162 section 3.1.3), which stay as they are."""
+        folder, flags = session.folder, plain(flags)
+        there = [m for m in folder.alive() if m.uid in set(uids) - set(modified)]
+        gone = set(uids) - {m.uid for m in folder.certain()}
+        if session.readonly:
+            return self.must(answer, ("NO",), "STORE in a mailbox that is read-only", "6.3.2")
+        if not gone and not modified and not self.may_fail(answer):
+            self.must(answer, ("OK",), "STORE", "6.4.6")
+        certain = outcome(answer) == "OK"
+        if not certain and not gone:
+            return
+        folder.event += 1
+        how = {"+": lambda v: v | flags, "-": lambda v: v - flags, "": lambda v: flags}[sign]
+        for m in there:
+            m.change(folder.event, how, certain and not m.limbo)
+
+    def seen(self, session, uids):
+        """FETCH of BODY[...], RFC822 or RFC822.TEXT was OK and so has set \\Seen: RFC 3501 section 6.4.5."""
+        if not session.readonly:
+            self.store(session, uids, "+", ["\\Seen"], "OK")
+
+    def expunge(self, session, answer="OK", uids=None):
+        """EXPUNGE, UID EXPUNGE of uids; CLOSE is this and then leave()."""
+        folder = session.folder
+        if session.readonly:
+            return
+        if not self.may_fail(answer):
+            self.must(answer, ("OK",), "EXPUNGE", "6.4.3")
+        if outcome(answer) != "OK":
+            return
+        folder.event += 1
+        for m in folder.alive():
+            if (uids is not None and m.uid not in uids) or not any("\\Deleted" in v for v in m.now()):
+                continue
+            told = m.born <= session.arrivals and m.values[-1][0] <= session.flags
+            if all("\\Deleted" in v for v in m.now()) and told and not m.limbo:
+                m.died = folder.event
+            else:
+                m.limbo = True
+        self.prune(folder)
+
+    # ---- sessions ----
+
+    def select(self, name, mirror, readonly=False):
+        """SELECT or EXAMINE was OK: a new Session, which sees all there is."""
+        folder = self.real(name)
+        session = Session(folder, readonly)
+        self.sessions.append(session)
+        self.validity(name, mirror.uidvalidity)
+        latest = max((m.uid for m in folder.certain()), default=0)
+        if mirror.base_uidnext <= latest and not folder.fresh:
+            raise Broken(f"UIDNEXT {mirror.base_uidnext} with UID {latest} in {name} (RFC 3501 section 2.3.1.1)")
+        self.check(mirror, session, after="SELECT")
+        return session
+
+    def leave(self, session):
+        """CLOSE, UNSELECT, another SELECT, or the connection has ended."""
+        self.sessions.remove(session)
+
+    def check(self, mirror, session, after=None):
+        """Is what this session sees possible, after that command ("NOOP", "UID FETCH" ...; None: it has sent none)?"""
+        folder = session.folder
+        level = self.tells.get(after, ALL)
+        session.told(level)
+        uids = mirror.uids()
+        self.learn(folder, uids)
+        if not folder.exists:
+            return
+        there = set(uids)
+        self.check_messages(folder, session, uids, there)
+        for s in mirror.slots:
+            m = folder.messages.get(s.uid)
+            if m:
+                self.check_slot(folder, session, s, m, level)
+        if level == ALL and None not in there:          # all is known to one: so it is to us
+            for m in folder.alive():
+                if m.limbo:
+                    m.limbo = False
+                    m.died = None if m.uid in there else folder.event
+
+    def learn(self, folder, uids):
+        """UIDs of messages whose UIDs were guessed."""
+        if None in uids:
+            return
+        if folder.fresh:
+            old = sorted(folder.messages)
+            if len(old) != len(uids):
+                return
+            messages = [folder.messages[u] for u in old]
+            pairs = list(zip(messages, sorted(uids)))
+            folder.fresh = False
+        else:
+            guessed = [m for m in folder.alive() if m.guess]
+            new = sorted(u for u in uids if u not in folder.messages or folder.messages[u].guess)
+            pairs = [(m, u) for m, u in zip(guessed, new) if u >= m.uid]
+        if pairs:
+            moved = {id(m) for m, _ in pairs}
+            kept = [m for m in folder.messages.values() if id(m) not in moved]
+            for m, u in pairs:
+                m.uid, m.guess = u, False
+            folder.messages = {m.uid: m for m in sorted(kept + [m for m, _ in pairs], key=lambda m: m.uid)}
+            folder.uidnext = max(folder.uidnext, max(folder.messages) + 1)
+
+    def check_messages(self, folder, session, uids, there):
+        """Rules 1 to 3."""
+        for u in uids:
+            m = folder.messages.get(u)
+            if u is not None and (m is None or (m.died is not None and m.died <= session.removals)) and not folder.fresh:
+                raise Broken(f"UID {u} is seen, " + ("which never was or has long been expunged" if m is None else
+                                                     "of whose removal the session must know (RFC 3501 section 7.4.1)"))
+        possible = [m for m in folder.messages.values() if m.died is None or m.died > session.removals]
+        required = [m for m in folder.certain() if m.born <= session.arrivals]
+        if not len(required) <= len(uids) <= len(possible):
+            raise Broken(f"{len(uids)} messages are seen; {len(required)} to {len(possible)} are possible "
+                         "(RFC 3501 section 5.2)")
+        if None in there or folder.fresh:
+            return
+        top = max(there, default=0)
+        for m in folder.certain():
+            if m.uid not in there and (m.born <= session.arrivals or m.uid < top):
+                raise Broken(f"UID {m.uid} is not seen (RFC 3501 sections 5.2, 2.3.1.2)")
+
+    def check_slot(self, folder, session, s, m, level):
+        """Rules 4 to 7."""
+        if s.flags is not None:
+            flags = s.flags - {"\\Recent"}
+            if flags not in m.since(session.flags):
+                raise Broken(f"UID {m.uid} has flags {sorted(flags)}; possible are "
+                             f"{[sorted(v) for v in m.since(session.flags)]} (RFC 3501 section 5.2)")
+            if level != NOTHING and m.died is None and len(m.now()) > 1:
+                m.values.append((folder.event, frozenset([flags])))
+            if "\\Recent" in s.flags and not session.readonly:
+                m.recent_in.add(session)
+                if len(m.recent_in) > 1:
+                    raise Broken(f"UID {m.uid} is \\Recent in two sessions (RFC 3501 section 2.3.2)")
+        for name, value in (("INTERNALDATE", m.date), ("RFC822.SIZE", None if m.octets is None else len(m.octets)),
+                            ("BODY[]", m.octets)):
+            if isinstance(value, bytes) and len(value) > 64:
+                value = digest(value)
+            if value is not None and s.static.get(name, value) != value:
+                raise Broken(f"{name} of UID {m.uid} is {s.static[name]}, was {value} (RFC 3501 section 9, msg-att-static)")
+        if s.modseq is not None and level != NOTHING and m.died is None and s.flags is not None:
+            event, modseq = m.modseq
+            changed = m.values[-1][0]
+            if s.modseq < modseq or (changed > event and s.modseq == modseq):
+                raise Broken(f"the mod-sequence of UID {m.uid} is {s.modseq}, was {modseq} before a change "
+                             "(RFC 7162 section 3.1)")
+            m.modseq = (changed, s.modseq)
+
+    # ---- what is asked for without a session ----
+
+    def check_status(self, name, items):
+        """The items of a STATUS response."""
+        folder = self.real(name)
+        certain, alive = folder.certain(), folder.alive()
+
+        def within(item, low, high):
+            if item in items and not low <= items[item] <= high:
+                raise Broken(f"STATUS {name} {item} is {items[item]}, possible is {low} to {high} (RFC 3501 section 6.3.10)")
+
+        def unseen(messages, which):
+            return sum(which("\\Seen" not in v for v in m.now()) for m in messages)
+        if "UIDVALIDITY" in items:
+            self.validity(name, items["UIDVALIDITY"])
+        within("MESSAGES", len(certain), len(alive))
+        within("UNSEEN", unseen(certain, all), unseen(alive, any))
+        if all(m.octets is not None for m in alive):
+            within("SIZE", sum(len(m.octets) for m in certain), sum(len(m.octets) for m in alive))      # RFC 8438
+        if not folder.fresh:
+            within("UIDNEXT", folder.uidnext if not (folder.messages and folder.messages[max(folder.messages)].guess) else 1,
+                   UINT32)
+            folder.uidnext = max(folder.uidnext, items.get("UIDNEXT", 0))
+
+    def check_list(self, listings):
+        """The Listings of LIST "" "*"."""
+        names = {self.name(x.mailbox): x.attributes for x in listings}
+        if len(names) != len(listings):
+            raise Broken("LIST says a name twice")
+        for name in self.folders:
+            if name not in names:
+                raise Broken(f"LIST without {name} (RFC 3501 section 6.3.8)")
+            if names[name] & {"\\Noselect", "\\NonExistent"}:
+                raise Broken(f"{name} is a mailbox, but {sorted(names[name])} (RFC 3501 section 7.2.2)")
+        for name, attributes in names.items():
+            if name not in self.folders and not self.superior_only(name):
+                raise Broken(f"LIST has {name}, which is none (RFC 3501 section 6.3.8)")
+            if name not in self.folders and not attributes & {"\\Noselect", "\\NonExistent"}:
+                self.real(name)
+            below = bool(self.inferiors(name))
+            if (not below and "\\HasChildren" in attributes) or (below and "\\HasNoChildren" in attributes):
+                raise Broken(f"{name} is {sorted(attributes)} (RFC 5258 section 4)")
+
+    def check_lsub(self, listings):
+        """The Listings of LSUB "" "*": no DELETE or RENAME takes a subscription away (RFC 3501 section 6.3.9)."""
+        names = {self.name(x.mailbox) for x in listings if "\\Noselect" not in x.attributes}
+        if names != self.subscribed:
+            raise Broken(f"LSUB: {sorted(names ^ self.subscribed)} (RFC 3501 section 6.3.9)")
