@@ -1093,12 +1093,12 @@ class Mirror:
     A method is one response; it says (ValueError) what the server may not say to somebody who knows this.
     """
 
-    def __init__(self, name):
-        self.name = name
+    def __init__(self, name, strict=True):
+        self.name, self.strict = name, strict
         self.opening = True             # SELECT is not done yet
         self.slots = []
         self.known = 0                  # no UID is known of a slot from here on
-        self.exists_said = False
+        self.exists_said = self.recent_said = False
         self.recent = self.flags = self.permanent = self.readonly = self.unseen = None
         self.uidvalidity = self.uidnext = self.highestmodseq = None
         self.nomodseq = False
@@ -1127,14 +1127,12 @@ class Mirror:
     def expunge(self, n):
         if not 1 <= n <= self.count:
             raise ValueError(f"EXPUNGE of a message that is none of {self.count} (RFC 3501 section 7.4.1)")
-        gone = self.slots.pop(n - 1)
+        del self.slots[n - 1]
         if n <= self.known:
             self.known -= 1
         if self.base is not None and n <= self.base:
             self.base -= 1
-        if self.recent and gone.flags is not None and "\\Recent" in gone.flags:
-            self.recent -= 1
-        self.recent = min(self.recent or 0, self.count)
+        self.recent_said = False        # until then it may be more than there are
 
     def vanished(self, uids):
         for uid in uids:
@@ -1184,7 +1182,7 @@ class Mirror:
         if "UID" in data:
             self.set_uid(n, data["UID"])
         if "FLAGS" in data:
-            if s.flags is not None and ("\\Recent" in s.flags) != ("\\Recent" in data["FLAGS"]):
+            if self.strict and s.flags is not None and ("\\Recent" in s.flags) != ("\\Recent" in data["FLAGS"]):
                 raise ValueError("\\Recent changes within a session (RFC 3501 section 2.3.2)")
             if s.flags != data["FLAGS"] and "MODSEQ" not in data:
                 s.modseq = None                 # of another time than these flags
@@ -1199,6 +1197,8 @@ class Mirror:
                                        "RFC822.HEADER": "BODY[HEADER]"}.get(name, name), value)
 
     def set_static(self, n, s, name, value):
+        if not self.strict and value in (0, b""):       # perhaps it was expunged: RFC 2180 section 4.1.3
+            return
         if name == "BODY[]":
             length = len(value)
             if s.static.setdefault("RFC822.SIZE", length) != length:
@@ -1228,7 +1228,7 @@ class Mirror:
     def settled(self):
         """At the end of any command."""
         seen = sum(s.flags is not None and "\\Recent" in s.flags for s in self.slots)
-        if self.recent is not None and not seen <= self.recent <= self.count:
+        if self.recent is not None and not seen <= self.recent <= max(self.count, 0 if self.recent_said else self.recent):
             raise ValueError(f"RECENT is {self.recent}, with {seen} known \\Recent of {self.count} (RFC 3501 section 7.3.2)")
 
 
@@ -1261,14 +1261,16 @@ class Client:
     Each response goes through parse_response and then through the rules of RFC 3501: sections 2.3.1.1, 5.5, 6.3.1, 7.1 to
     7.4 and 9 (msg-att-static), of RFC 7162 and RFC 4731. in_order: the server is one that answers commands in the order
     they were sent in; then nothing may expunge while the oldest is FETCH, STORE or SEARCH. Else only when nothing but
-    those is in progress. uid_state: pass the dict of another client to compare UIDVALIDITY and UIDNEXT with what that one
+    those is in progress. strict: also what the RFCs do not say in so many words, but a careful server does: \\Recent of a
+    message never changes within a session, one that was expunged does not become empty, and unsolicited FETCH responses during UID FETCH and UID STORE have the UID too
+    (RFC 9051 section 6.4.9). uid_state: pass the dict of another client to compare UIDVALIDITY and UIDNEXT with what that one
     was told, if both are read as soon as they are answered.
     """
 
-    def __init__(self, host="127.0.0.1", port=None, sock=None, timeout=20, in_order=True, uid_state=None):
+    def __init__(self, host="127.0.0.1", port=None, sock=None, timeout=20, in_order=True, strict=True, uid_state=None):
         self.patience = patience()
         self.timeout = timeout * self.patience
-        self.in_order = in_order
+        self.in_order, self.strict = in_order, strict
         self.s = sock or socket.create_connection((host, port), timeout=self.timeout)
         if self.s.family != socket.AF_UNIX:
             self.s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -1577,7 +1579,7 @@ class Client:
         elif name == "CLOSED" and c and c.name in ("SELECT", "EXAMINE"):
             if not c.old or self.box is not c.old:
                 raise ValueError("CLOSED, but no mailbox was selected (RFC 7162 section 3.2.11)")
-            self.box = Mirror(c.mailbox())
+            self.box = Mirror(c.mailbox(), self.strict)
         elif name == "UIDVALIDITY" and self.box:
             self.box.uidvalidity = argument
             self.note_uids(self.box.name, argument)
@@ -1633,7 +1635,7 @@ class Client:
         """Its turn has come: what is said from now on is about the new mailbox, or after CLOSED if there is such."""
         c.opened, c.old = True, self.box
         if not (self.box and self.says_closed()):
-            self.box = Mirror(c.mailbox())
+            self.box = Mirror(c.mailbox(), self.strict)
 
     def says_closed(self):
         return (self.capabilities or set()) & {"QRESYNC", "CONDSTORE"}
@@ -1675,7 +1677,7 @@ class Client:
         elif r.name == "EXISTS":
             self.box.exists(r.number)
         elif r.name == "RECENT":
-            self.box.recent = r.number
+            self.box.recent, self.box.recent_said = r.number, True
         elif r.name == "EXPUNGE":
             self.may_expunge()
             if "QRESYNC" in self.enabled and not self.box.nomodseq:
@@ -1710,7 +1712,7 @@ class Client:
 
     def note_fetch(self, r, head):
         name = head.name if head else None
-        if name in ("UID FETCH", "UID STORE") and "UID" not in r.data:
+        if name in ("UID FETCH", "UID STORE") and "UID" not in r.data and (self.strict or set(r.data) - {"FLAGS", "MODSEQ"}):
             raise ValueError(f"FETCH without UID during {name} (RFC 3501 section 6.4.8)")
         if any(k.endswith(">") for k in r.data) and not (head and head.says(b">")):
             raise ValueError("an origin octet that nobody asked for (RFC 3501 section 7.4.2)")
@@ -1803,7 +1805,7 @@ class Message:
 
 class Folder:
     def __init__(self):
-        self.event = 0                  # counts changes
+        self.event = self.pruned = 0    # counts changes; when prune() looked last
         self.messages = {}              # uid -> Message, also those expunged that a session may still see
         self.uidvalidity, self.uidnext = None, 1
         self.exists = True
@@ -1850,7 +1852,7 @@ class Model:
         s = m.select("INBOX", c.box)                    after c.ok("SELECT INBOX")
         m.append("INBOX", octets, flags, date, c.cmd("APPEND INBOX ...", Literal(octets)))
         m.store(s, uids, "+", ["\\\\Seen"], c.cmd("UID STORE ..."))
-        m.check(c.box, s, after=c.name)                 for each session that said something, and any other at any time
+        m.check(c.box, s, after=command)                for the session that sent it; m.check(box, s) for any, at any time
         m.check_status("INBOX", items); m.check_list(listings); m.check_lsub(listings)
 
     Every method that is a command takes the server's answer (a Command, or "OK", "NO"), says Broken if the server may not
@@ -1862,10 +1864,10 @@ class Model:
         RFC 2180 section 4.1.1: others' expunges may be kept from it, but only until then);
      2. each message that was there when it was last told of arrivals, and is there still, is seen (RFC 3501 section 5.2);
      3. no message is missing below one that is seen: numbers follow UIDs (RFC 3501 section 2.3.1.2);
-     4. the flags are those of when it was last told of flags, or of any later time (RFC 3501 sections 5.2, 7.4.2); of an
-        expunged message, of any time since;
+     4. the flags are those of when it was last told of flags, or of any later time (RFC 3501 sections 5.2, 7.4.2); those
+        of an expunged message are anything, as it may still store some there (RFC 2180 section 4.2);
      5. date, size and octets never change (RFC 3501 section 9, msg-att-static);
-     6. \\Recent was shown to one session at most of those that can change the mailbox (RFC 3501 section 2.3.2);
+     6. \\Recent was shown to one session at most of those that can change the mailbox (RFC 3501 section 2.3.2), if strict;
      7. mod-sequences grow with each change of a message (RFC 7162 section 3.1);
      8. UIDVALIDITY does not change; a name never has two mailboxes with the same one, and the later one's is greater, also
         after DELETE, CREATE and RENAME (RFC 3501 sections 2.3.1.1, 6.3.3, 6.3.4).
@@ -1877,8 +1879,8 @@ class Model:
     A folder that was deleted under a session is any way it ever was (RFC 2180 section 3).
     """
 
-    def __init__(self, separator="/", tells=None, uidplus=True):
-        self.separator, self.uidplus = separator, uidplus
+    def __init__(self, separator="/", tells=None, uidplus=True, strict=True):
+        self.separator, self.uidplus, self.strict = separator, uidplus, strict
         self.tells = dict(TELLS, **(tells or {}))
         self.folders = {"INBOX": Folder()}
         self.subscribed = set()
@@ -1933,7 +1935,8 @@ class Model:
         """Forgets what no session can see any more."""
         live = [s for s in self.sessions if s.folder is folder]
         oldest = min((s.removals for s in live), default=folder.event)
-        if folder.event % 16 == 0:
+        if folder.event >= folder.pruned + 16:
+            folder.pruned = folder.event
             for m in [m for m in folder.messages.values() if m.died is not None and m.died <= oldest]:
                 del folder.messages[m.uid]
 
@@ -2088,7 +2091,7 @@ class Model:
         there = [m for m in folder.alive() if m.uid in set(uids) - set(modified)]
         gone = set(uids) - {m.uid for m in folder.certain()}
         if session.readonly:
-            return self.must(answer, ("NO",), "STORE in a mailbox that is read-only", "6.3.2")
+            return                                              # whatever is answered, nothing changes: section 6.3.2
         if not gone and not modified and not self.may_fail(answer):
             self.must(answer, ("OK",), "STORE", "6.4.6")
         certain = outcome(answer) == "OK"
@@ -2143,7 +2146,12 @@ class Model:
         self.sessions.remove(session)
 
     def check(self, mirror, session, after=None):
-        """Is what this session sees possible, after that command ("NOOP", "UID FETCH" ...; None: it has sent none)?"""
+        """
+        Is what this session sees possible, after that command? A Command, or a name ("NOOP", "UID FETCH" ...) of one that
+        was OK; None when it has sent none. One that failed tells nothing for sure.
+        """
+        if isinstance(after, Command):
+            after = after.name if after.ok else None
         folder = session.folder
         level = self.tells.get(after, ALL)
         session.told(level)
@@ -2209,12 +2217,12 @@ class Model:
         """Rules 4 to 7."""
         if s.flags is not None:
             flags = s.flags - {"\\Recent"}
-            if flags not in m.since(session.flags):
+            if m.died is None and flags not in m.since(session.flags):
                 raise Broken(f"UID {m.uid} has flags {sorted(flags)}; possible are "
                              f"{[sorted(v) for v in m.since(session.flags)]} (RFC 3501 section 5.2)")
             if level != NOTHING and m.died is None and len(m.now()) > 1:
                 m.values.append((folder.event, frozenset([flags])))
-            if "\\Recent" in s.flags and not session.readonly:
+            if self.strict and "\\Recent" in s.flags and not session.readonly:
                 m.recent_in.add(session)
                 if len(m.recent_in) > 1:
                     raise Broken(f"UID {m.uid} is \\Recent in two sessions (RFC 3501 section 2.3.2)")
@@ -2235,7 +2243,7 @@ class Model:
     # ---- what is asked for without a session ----
 
     def check_status(self, name, items):
-        """The items of a STATUS response."""
+        """The items of a STATUS response, about a mailbox that who asked has not selected (RFC 3501 section 6.3.10)."""
         folder = self.real(name)
         certain, alive = folder.certain(), folder.alive()
 
