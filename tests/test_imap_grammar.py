@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from hermodtest.imap import (Address, Broken, Client, Envelope, Esearch, Illegal, Listing, Literal, Mirror, Model, Multipart,
-                             Part, Response, Search, Vanished, expand, parse_response, ranges, set_text, utf7_decode,
-                             utf7_encode)
+from hermodtest.imap import (Address, Broken, Client, Envelope, Esearch, Illegal, Listing, Literal, Mirror, Model,
+                             Multipart, Part, Response, Search, Vanished, expand, parse_response, ranges, set_text,
+                             utf7_decode, utf7_encode)
 from hermodtest.suite import patience
 
 PDT = datetime.timezone(datetime.timedelta(hours=-7))
@@ -270,7 +270,8 @@ ILLEGAL = (
     ("date-time: a month", '* 1 FETCH (INTERNALDATE "17-Jux-1996 02:44:25 -0700")'),
     ("date-time: a zone", '* 1 FETCH (INTERNALDATE "17-Jul-1996 02:44:25 GMT")'),
     ("date-time: no NIL", "* 1 FETCH (INTERNALDATE NIL)"),
-    ("date-time: a day that is (RFC 2180 section 4.1.3 has none)", '* 1 FETCH (INTERNALDATE "00-Jan-0000 00:00:00 +0000")'),
+    ("date-time: a day that is (RFC 2180 section 4.1.3 has none)",
+     '* 1 FETCH (INTERNALDATE "00-Jan-0000 00:00:00 +0000")'),
     ("date-time: a day that is", '* 1 FETCH (INTERNALDATE "30-Feb-2024 02:44:25 -0700")'),
     ("date-time: an hour that is", '* 1 FETCH (INTERNALDATE "17-Jul-1996 24:44:25 -0700")'),
     ("envelope: ten fields", "* 1 FETCH (ENVELOPE (" + ENVELOPE[4:] + "))"),
@@ -344,8 +345,8 @@ def test_what_later_rfcs_may_allow(line):
 
 def test_no_prefix_of_a_response_is_one():
     """All of it must be there: else a client could not know where one ends."""
-    whole = (b'* 1 FETCH (BODY[HEADER.FIELDS ("To")] {3}\r\na\r\n FLAGS (\\Seen) ENVELOPE ({0}\r\n "x" NIL NIL NIL NIL NIL NIL '
-             b'NIL {2}\r\nhi))\r\n')
+    whole = (b'* 1 FETCH (BODY[HEADER.FIELDS ("To")] {3}\r\na\r\n FLAGS (\\Seen) '
+             b'ENVELOPE ({0}\r\n "x" NIL NIL NIL NIL NIL NIL NIL {2}\r\nhi))\r\n')
     assert parse_response(whole).data["ENVELOPE"].message_id == b"hi"
     for n in range(len(whole)):
         with pytest.raises(Illegal):
@@ -371,7 +372,8 @@ VALUES = (
     ("A1 no [tryCREATE] x", Response("A1", "NO", code=("TRYCREATE", None), text="x")),
     ("* OK [PERMANENTFLAGS (\\deleted \\* x)] L", Response("*", "OK", text="L", code=(
         "PERMANENTFLAGS", frozenset(["\\Deleted", "\\*", "x"])))),
-    ("a OK [COPYUID 7 3,5:4 9:11] x", Response("a", "OK", text="x", code=("COPYUID", (7, ((3, 3), (4, 5)), ((9, 11),))))),
+    ("a OK [COPYUID 7 3,5:4 9:11] x", Response("a", "OK", text="x", code=(
+        "COPYUID", (7, ((3, 3), (4, 5)), ((9, 11),))))),
     ("a OK [APPENDUID 7 3] x", Response("a", "OK", text="x", code=("APPENDUID", (7, ((3, 3),))))),
     ("* CAPABILITY imap4rev1 Auth=plain", Response("*", "CAPABILITY", data=("IMAP4REV1", "AUTH=PLAIN"))),
     ('* LIST (\\noSelect) "/" iNBoX', Response("*", "LIST", data=Listing(frozenset(["\\Noselect"]), "/", "INBOX"))),
@@ -396,10 +398,10 @@ VALUES = (
         "INTERNALDATE": datetime.datetime(1996, 7, 17, 2, 44, 25, tzinfo=PDT)})),
     ('* 2 FETCH (ENVELOPE ("d" {1}\n" (("Terry Gray" NIL "gray" "cac.washington.edu")) NIL NIL ((NIL NIL "g" NIL)'
      '(NIL NIL NIL NIL)) NIL NIL "" NIL))', Response("*", "FETCH", 2, {"ENVELOPE": Envelope(
-         b"d", b'"', (TERRY,), None, None, (Address(None, None, b"g", None), Address(None, None, None, None)), None, None,
-         b"", None)})),
-    ("* 2 FETCH (BODYSTRUCTURE ((" + BODY + ')("message" "rfc822" ("a" "b") "i" "d" "x-enc" 9 (' + ENVELOPE + ") (" + BODY
-     + ' "md5") 3 NIL ("inline" ("f" "g"))) "MIXED" ("boundary" "x") NIL ("en" "de") "loc"))',
+         b"d", b'"', (TERRY,), None, None, (Address(None, None, b"g", None), Address(None, None, None, None)), None,
+         None, b"", None)})),
+    ("* 2 FETCH (BODYSTRUCTURE ((" + BODY + ')("message" "rfc822" ("a" "b") "i" "d" "x-enc" 9 (' + ENVELOPE + ") ("
+     + BODY + ' "md5") 3 NIL ("inline" ("f" "g"))) "MIXED" ("boundary" "x") NIL ("en" "de") "loc"))',
      Response("*", "FETCH", 2, {"BODYSTRUCTURE": Multipart((
          Part(b"TEXT", b"PLAIN", None, None, None, b"7BIT", 1, 1),
          Part(b"message", b"rfc822", ((b"a", b"b"),), b"i", b"d", b"x-enc", 9, 3, Envelope(*[None] * 10),
@@ -415,9 +417,9 @@ def test_values(line, want):
 
 
 @pytest.mark.parametrize("text, name", [
-    ("INBOX", "INBOX"), ("a&b", "a&-b"), ("&&", "&-&-"), ("\u00e4", "&AOQ-"), ("~peter/mail/\u53f0\u5317/\u65e5\u672c\u8a9e",
-                                                        "~peter/mail/&U,BTFw-/&ZeVnLIqe-"),
-    ("\U0001f600", "&2D3eAA-"), ("a\tb", "a&AAk-b"), ("\u00e4 \u00f6", "&AOQ- &APY-"), ("\u00e4&", "&AOQ-&-"), ("", "")])
+    ("~peter/mail/\u53f0\u5317/\u65e5\u672c\u8a9e", "~peter/mail/&U,BTFw-/&ZeVnLIqe-"),      # RFC 3501 section 5.1.3
+    ("INBOX", "INBOX"), ("a&b", "a&-b"), ("&&", "&-&-"), ("\u00e4", "&AOQ-"), ("\U0001f600", "&2D3eAA-"),
+    ("a\tb", "a&AAk-b"), ("\u00e4 \u00f6", "&AOQ- &APY-"), ("\u00e4&", "&AOQ-&-"), ("", "")])
 def test_modified_utf7(text, name):
     assert utf7_encode(text) == name and utf7_decode(name) == text
 
@@ -497,14 +499,16 @@ def selected(n, *steps, uidnext=100, extra=b"", recent=0, **more):
 
 def test_a_conversation():
     s, c = connect("LOGIN \"a\\\\\"b\" \"c\"", b"$ OK [CAPABILITY IMAP4rev1 IDLE] in\r\n", *select(2),
-                   "FETCH 1:\\* \\(UID FLAGS\\)", b"* 1 FETCH (UID 4 FLAGS ())\r\n* 2 FETCH (UID 9 FLAGS (\\Seen))\r\n$ OK x\r\n",
+                   "FETCH 1:\\* \\(UID FLAGS\\)",
+                   b"* 1 FETCH (UID 4 FLAGS ())\r\n* 2 FETCH (UID 9 FLAGS (\\Seen))\r\n$ OK x\r\n",
                    "NOOP", b"* 1 EXPUNGE\r\n* 2 EXISTS\r\n* 1 RECENT\r\n$ OK x\r\n",
                    "LOGOUT", b"* BYE x\r\n$ OK x\r\n", greeting=b"* OK hello\r\n")
     assert c.greeting.text == "hello" and c.state == "not authenticated"
     c.login('a"b', "c")
     assert c.capabilities == {"IMAP4REV1", "IDLE"} and c.state == "authenticated"
     r = c.ok("SELECT inbox")
-    assert c.state == "selected" and r.code("UIDNEXT") == 100 and r.code("READ-WRITE") is True and r.code("UNSEEN") is None
+    assert c.state == "selected"
+    assert r.code("UIDNEXT") == 100 and r.code("READ-WRITE") is True and r.code("UNSEEN") is None
     assert c.box.name == "INBOX" and c.box.count == 2 and c.box.readonly is False and c.box.permanent >= {"\\*"}
     r = c.ok("FETCH 1:* (UID FLAGS)")
     assert [x.number for x in r.of("FETCH")] == [1, 2] and c.box.uids() == [4, 9]
@@ -517,7 +521,8 @@ def test_a_conversation():
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
 def test_a_literal_split_over_packets(size):
-    said = b"* 1 FETCH (BODY[] {9}\r\nab\r\n{3}\r\n BODY[1] {0}\r\n BODY[TEXT] {2}\r\n\r\n UID 3)\r\n$ OK {4}\r\n".replace(b"$", b"t2")
+    said = (b"* 1 FETCH (BODY[] {9}\r\nab\r\n{3}\r\n BODY[1] {0}\r\n BODY[TEXT] {2}\r\n\r\n UID 3)\r\n"
+            b"t2 OK {4}\r\n")
     s, c = selected(1, "FETCH 1 x", *[x for i in range(0, len(said), size) for x in (said[i:i + size], 0.0005)])
     r = c.ok("FETCH 1 x")
     assert r.of("FETCH")[0].data == {"BODY[]": b"ab\r\n{3}\r\n", "BODY[1]": b"", "BODY[TEXT]": b"\r\n", "UID": 3}
@@ -541,7 +546,8 @@ def test_literals_of_the_client():
 
 def test_pipelining_and_chunks():
     s, c = selected(1, "FETCH 1 FLAGS", "STORE 1 FLAGS \\(\\)", "NOOP",
-                    b"* 1 FETCH (FLAGS (\\Seen))\r\n$2 OK x\r\n* 1 FETCH (FLAGS ())\r\n$1 OK x\r\n* 2 EXISTS\r\n$ OK x\r\n",
+                    b"* 1 FETCH (FLAGS (\\Seen))\r\n$2 OK x\r\n* 1 FETCH (FLAGS ())\r\n$1 OK x\r\n"
+                    b"* 2 EXISTS\r\n$ OK x\r\n",
                     "NOOP", b"* 2 EXPUNGE\r\n$ OK x\r\n")
     a, b, d = c.pipeline("FETCH 1 FLAGS", "STORE 1 FLAGS ()", "NOOP")
     assert len(a.of("FETCH")) == len(b.of("FETCH")) == len(d.of("EXISTS")) == 1
@@ -551,8 +557,8 @@ def test_pipelining_and_chunks():
 
 
 def test_idle():
-    s, c = selected(1, "IDLE", b"+ idling\r\n", 0.05, b"* 2 EXISTS\r\n", 0.05, b"* 1 EXPUNGE\r\n", "DONE", b"$ OK x\r\n",
-                    b"* 3 EXISTS\r\n")
+    s, c = selected(1, "IDLE", b"+ idling\r\n", 0.05, b"* 2 EXISTS\r\n", 0.05, b"* 1 EXPUNGE\r\n",
+                    "DONE", b"$ OK x\r\n", b"* 3 EXISTS\r\n")
     c.idle()
     assert c.wait("EXISTS").number == 2
     assert c.wait("EXPUNGE").number == 1
@@ -564,7 +570,8 @@ def test_authenticate():
     s, c = connect("AUTHENTICATE LOGIN", b"+ VXNlcjo=\r\n", "YQ==", b"+ \r\n", "Yg==", b"$ OK x\r\n",
                    greeting=b"* OK hello\r\n")
     r = c.authenticate("LOGIN", b"a", b"b")
-    assert r.ok and [x.text for x in r.continuations] == ["VXNlcjo=", ""] and c.state == "authenticated" and s.wrong is None
+    assert r.ok and [x.text for x in r.continuations] == ["VXNlcjo=", ""]
+    assert c.state == "authenticated" and s.wrong is None
 
 
 def test_no_answer_in_time():
@@ -588,8 +595,10 @@ def test_illegal_octets_are_told_with_what_came_before():
 
 
 def test_vanished():
-    s, c = connect("ENABLE QRESYNC", b"* ENABLED QRESYNC\r\n$ OK x\r\n", *select(5, extra=b"* OK [HIGHESTMODSEQ 5] x\r\n"),
-                   "FETCH 1:4 UID", b"".join(b"* %d FETCH (UID %d)\r\n" % (i, i * 2) for i in range(1, 5)) + b"$ OK x\r\n",
+    uids = b"".join(b"* %d FETCH (UID %d)\r\n" % (i, i * 2) for i in range(1, 5))
+    s, c = connect("ENABLE QRESYNC", b"* ENABLED QRESYNC\r\n$ OK x\r\n",
+                   *select(5, extra=b"* OK [HIGHESTMODSEQ 5] x\r\n"),
+                   "FETCH 1:4 UID", uids + b"$ OK x\r\n",
                    "UID EXPUNGE 1:9", b"* VANISHED 4,8\r\n$ OK [HIGHESTMODSEQ 6] x\r\n",
                    "NOOP", b"* VANISHED 50\r\n$ OK x\r\n",
                    "UID FETCH 1:9 \\(UID\\) \\(CHANGEDSINCE 3 VANISHED\\)", b"* VANISHED (EARLIER) 4,8\r\n$ OK x\r\n",
@@ -609,7 +618,8 @@ def test_vanished():
 def test_select_again():
     """CLOSED is where the old mailbox ends: before it, news of the old one may come."""
     first, second = select(3), select(2)
-    s, c = connect(*first, second[0], b"* 3 EXPUNGE\r\n* OK [CLOSED] x\r\n" + second[1], "SELECT no", b"* OK [CLOSED] x\r\n$ NO x\r\n",
+    s, c = connect(*first, second[0], b"* 3 EXPUNGE\r\n* OK [CLOSED] x\r\n" + second[1],
+                   "SELECT no", b"* OK [CLOSED] x\r\n$ NO x\r\n",
                    greeting=b"* PREAUTH [CAPABILITY IMAP4rev1 QRESYNC] hello\r\n")
     c.ok("SELECT inbox")
     c.ok("SELECT inbox")
@@ -619,7 +629,8 @@ def test_select_again():
 
 
 def test_silent_store_leaves_flags_unknown():
-    s, c = selected(3, "FETCH 1:3 FLAGS", b"* 1 FETCH (FLAGS ())\r\n* 2 FETCH (FLAGS ())\r\n* 3 FETCH (FLAGS ())\r\n$ OK x\r\n",
+    flags = b"".join(b"* %d FETCH (FLAGS ())\r\n" % n for n in (1, 2, 3))
+    s, c = selected(3, "FETCH 1:3 FLAGS", flags + b"$ OK x\r\n",
                     "STORE 1:2 \\+FLAGS.SILENT \\(x\\)", b"$ OK x\r\n")
     c.ok("FETCH 1:3 FLAGS")
     c.ok("STORE 1:2 +FLAGS.SILENT (x)")
@@ -678,7 +689,8 @@ BROKEN = (
     ("APPENDUID and COPYUID belong", "NOOP", b"$ OK [APPENDUID 7 100] x\r\n"),
     ("CLOSED, but no mailbox", "SELECT y", b"* OK [CLOSED] x\r\n$ OK x\r\n"),
     ("SELECT without FLAGS", "SELECT y", b"* 1 EXISTS\r\n* 0 RECENT\r\n$ OK x\r\n"),
-    ("SELECT without UIDNEXT", "SELECT y", b"* FLAGS ()\r\n* 1 EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY 1] x\r\n$ OK x\r\n"),
+    ("SELECT without UIDNEXT", "SELECT y",
+     b"* FLAGS ()\r\n* 1 EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY 1] x\r\n$ OK x\r\n"),
     ("EXAMINE without READ-ONLY", "EXAMINE inbox", select(3)[1]),
     ("UNSEEN is no message", "SELECT y", select(3, extra=b"* OK [UNSEEN 4] x\r\n")[1]),
     ("leaves no UIDs", "SELECT y", select(3, uidnext=3)[1]),

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: ISC
 """
-IMAP as the RFCs have it, for tests: a strict parser of responses, a client that keeps watch over the server, and a model
-of what the server must hold.
+IMAP as the RFCs have it, for tests: a strict parser of responses, a client that keeps watch over the server, and a
+model of what the server must hold.
 
     parse_response(octets) -> Response      one response with its literals, exactly by the grammar; else Illegal
     Client(host, port)                      commands, pipelines, IDLE; a Mirror of the selected mailbox; else Broken
-    Model()                                 folders and messages; check(mirror, session) is Broken when a view is impossible
+    Model()                                 folders and messages; check(mirror, session) knows impossible views
 
-Octets that were strings on the wire (quoted, literal) are bytes, NIL is None, atoms are str. What is case-insensitive has
-one spelling: names of responses, codes and data items and capabilities are in capitals, system flags and the attributes
-of LIST as their RFC spells them, INBOX is INBOX. Sets of numbers are tuples of (first, last), first <= last; see
-expand().
+Octets that were strings on the wire (quoted, literal) are bytes, NIL is None, atoms are str. What is case-insensitive
+has one spelling: names of responses, codes and data items and capabilities are in capitals, system flags and the
+attributes of LIST as their RFC spells them, INBOX is INBOX. Sets of numbers are tuples of (first, last), first <= last;
+see expand().
 """
 import base64
 import binascii
@@ -49,9 +49,10 @@ class Response(NamedTuple):
     tag     "*", "+", or the tag
     name    OK NO BAD PREAUTH BYE, CAPABILITY, FETCH ...; "+" of a continuation
     number  of EXISTS, RECENT, EXPUNGE, FETCH
-    data    CAPABILITY, ENABLED: tuple of str.  FLAGS: frozenset.  LIST, LSUB: Listing.  SEARCH: Search.  ESEARCH: Esearch.
-            STATUS: (mailbox, {item: value}).  ID: {bytes: bytes or None} or None.  VANISHED: Vanished.
-            NAMESPACE: three of (None or ((prefix, separator, {bytes: (bytes, ...)}), ...)).  FETCH: {item: value}.
+    data    CAPABILITY, ENABLED: tuple of str.  FLAGS: frozenset.  LIST, LSUB: Listing.  SEARCH: Search.
+            ESEARCH: Esearch.  STATUS: (mailbox, {item: value}).  ID: {bytes: bytes or None} or None.
+            VANISHED: Vanished.  FETCH: {item: value}.
+            NAMESPACE: three of (None or ((prefix, separator, {bytes: (bytes, ...)}), ...)).
     code    (name, argument) of a status response, or None
     text    its text
     """
@@ -242,8 +243,8 @@ SYSTEM_FLAGS = spellings("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Dr
 # RFC 3501 section 7.2.2, RFC 5258 section 6: of these only one.
 SELECTABILITY = spellings("\\Noselect", "\\Marked", "\\Unmarked", "\\NonExistent")
 # RFC 3501, RFC 5258, RFC 6154, RFC 8457.
-ATTRIBUTES = spellings("\\Noinferiors", "\\HasChildren", "\\HasNoChildren", "\\Subscribed", "\\Remote", "\\All", "\\Archive",
-                       "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash", "\\Important")
+ATTRIBUTES = spellings("\\Noinferiors", "\\HasChildren", "\\HasNoChildren", "\\Subscribed", "\\Remote", "\\All",
+                       "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash", "\\Important")
 EXCLUSIVE = (("\\HasChildren", "\\HasNoChildren"),      # RFC 3348 section 3
              ("\\HasChildren", "\\Noinferiors"))
 
@@ -414,8 +415,8 @@ class Parser:
                 raise ValueError
             zone = datetime.timedelta(hours=int(zh), minutes=int(zm)) * (-1 if sign == b"-" else 1)
             leap = datetime.timedelta(seconds=1 if s == b"60" else 0)
-            return leap + datetime.datetime(int(year), MONTHS.index(month.decode().lower()) + 1, int(day), int(h), int(m),
-                                            int(s) - leap.seconds, tzinfo=datetime.timezone(zone))
+            return leap + datetime.datetime(int(year), MONTHS.index(month.decode().lower()) + 1, int(day), int(h),
+                                            int(m), int(s) - leap.seconds, tzinfo=datetime.timezone(zone))
         except ValueError:
             return self.wrong("a date that exists", at)
 
@@ -875,7 +876,7 @@ class Parser:
         quoted = start == b'"' and self.at(b'"')
         subtype = self.string()
         text, message = kind.upper() == b"TEXT", (kind.upper(), subtype.upper()) == (b"MESSAGE", b"RFC822")
-        # media-text and media-message are spelled with DQUOTE; a literal would make them media-basic, which they are not.
+        # media-text and media-message are spelled with DQUOTE; a literal would make them media-basic.
         if (text and start != b'"') or (message and not quoted):
             self.wrong("TEXT and MESSAGE RFC822 in quotes", at)
         fields = []
@@ -984,7 +985,8 @@ class Parser:
             self.sp()
             code, text = self.resp_text()
             return Response("*", name, code=code, text=text)
-        if name in ("CAPABILITY", "ENABLED", "NAMESPACE", "SEARCH", "ESEARCH", "VANISHED"):     # these read their own SP
+        if name in ("CAPABILITY", "ENABLED", "NAMESPACE", "SEARCH", "ESEARCH", "VANISHED"):
+            # These read their own SP.
             return Response("*", name, data={
                 "CAPABILITY": self.capability_data, "ENABLED": self.capabilities, "NAMESPACE": self.namespaces,
                 "SEARCH": self.search, "ESEARCH": self.esearch, "VANISHED": self.vanished}[name]())
@@ -1172,8 +1174,8 @@ class Mirror:
 
     def check_uidnext(self, i, uid):
         if (i < self.base) != (uid < self.base_uidnext):
-            raise ValueError(f"UIDNEXT of SELECT, {self.base_uidnext}, was not between the UIDs of messages that were there "
-                             f"and {uid} of a {'former' if i < self.base else 'later'} one (RFC 3501 section 2.3.1.1)")
+            raise ValueError(f"UIDNEXT of SELECT was {self.base_uidnext}; UID {uid} is of a message that was there "
+                             f"{'then' if i < self.base else 'later'} (RFC 3501 section 2.3.1.1)")
 
     def fetch(self, n, data):
         if not 1 <= n <= self.count:
@@ -1220,7 +1222,8 @@ class Mirror:
         self.opening = False
         self.base, self.base_uidnext = self.count, self.uidnext
         if self.count >= self.uidnext:
-            raise ValueError(f"UIDNEXT {self.uidnext} leaves no UIDs for {self.count} messages (RFC 3501 section 2.3.1.1)")
+            raise ValueError(f"UIDNEXT {self.uidnext} leaves no UIDs for {self.count} messages "
+                             "(RFC 3501 section 2.3.1.1)")
         for i in range(self.known):
             if self.slots[i].uid is not None:
                 self.check_uidnext(i, self.slots[i].uid)
@@ -1228,8 +1231,9 @@ class Mirror:
     def settled(self):
         """At the end of any command."""
         seen = sum(s.flags is not None and "\\Recent" in s.flags for s in self.slots)
-        if self.recent is not None and not seen <= self.recent <= max(self.count, 0 if self.recent_said else self.recent):
-            raise ValueError(f"RECENT is {self.recent}, with {seen} known \\Recent of {self.count} (RFC 3501 section 7.3.2)")
+        if self.recent is not None and (self.recent < seen or (self.recent_said and self.recent > self.count)):
+            raise ValueError(f"RECENT is {self.recent}, with {seen} known \\Recent of {self.count} "
+                             "(RFC 3501 section 7.3.2)")
 
 
 def digest(octets):
@@ -1250,7 +1254,7 @@ class Client:
     c = Client(host, port)                          c.greeting, c.capabilities (once they were said)
     c.login("anna@hermod.test", "secret")
     c.ok("SELECT inbox")                            c.box is its Mirror
-    r = c.cmd("FETCH 1:* (FLAGS UID)")              a Command: r.ok, r.done, r.untagged, r.of("FETCH"), r.code("COPYUID")
+    r = c.cmd("FETCH 1:* (FLAGS UID)")              a Command: r.ok, r.done, r.untagged, r.of("FETCH"), r.code("ALERT")
     c.ok("APPEND inbox ", Literal(octets))          waits for "+";  Literal(octets, sync=False) does not
     a, b = c.pipeline("FETCH 1 FLAGS", "NOOP")      both sent in one piece, then read
     r = c.start("NOOP"); c.finish(r)                the same by hand
@@ -1258,13 +1262,15 @@ class Client:
     c.raw(b"...")                                   any octets; c.read() is the next response
     c.chunks, c.pause = (1, 7), 0.001               sends in pieces of 1, 7, 1, 7 ... octets
 
-    Each response goes through parse_response and then through the rules of RFC 3501: sections 2.3.1.1, 5.5, 6.3.1, 7.1 to
-    7.4 and 9 (msg-att-static), of RFC 7162 and RFC 4731. in_order: the server is one that answers commands in the order
-    they were sent in; then nothing may expunge while the oldest is FETCH, STORE or SEARCH. Else only when nothing but
-    those is in progress. strict: also what the RFCs do not say in so many words, but a careful server does: \\Recent of a
-    message never changes within a session, one that was expunged does not become empty, and unsolicited FETCH responses during UID FETCH and UID STORE have the UID too
-    (RFC 9051 section 6.4.9). uid_state: pass the dict of another client to compare UIDVALIDITY and UIDNEXT with what that one
-    was told, if both are read as soon as they are answered.
+    Each response goes through parse_response and then through the rules of RFC 3501: sections 2.3.1.1, 5.5, 6.3.1, 7.1
+    to 7.4 and 9 (msg-att-static), of RFC 7162 and RFC 4731.
+    in_order    the server is one that answers commands in the order they were sent in; then nothing may expunge while
+                the oldest is FETCH, STORE or SEARCH. Else only when nothing but those is in progress.
+    strict      also what the RFCs do not say in so many words, but a careful server does: \\Recent of a message never
+                changes within a session, one that was expunged does not become empty (RFC 2180 section 4.1.3), and
+                unsolicited FETCH responses during UID FETCH and UID STORE have the UID too (RFC 9051 section 6.4.9).
+    uid_state   the dict of another client, to compare UIDVALIDITY and UIDNEXT with what that one was told, if both are
+                read as soon as they are answered.
     """
 
     def __init__(self, host="127.0.0.1", port=None, sock=None, timeout=20, in_order=True, strict=True, uid_state=None):
@@ -1436,8 +1442,8 @@ class Client:
         return c
 
     def pipeline(self, *commands):
-        """Sends all in one piece (Literals without waiting); the Commands, once all are done. A command is a str, bytes or
-        a tuple of parts."""
+        """Sends all in one piece (Literals without waiting); the Commands, once all are done. A command is a str, bytes
+        or a tuple of parts."""
         out, sent = b"", []
         for parts in commands:
             parts = parts if isinstance(parts, tuple) else (parts,)
@@ -1615,7 +1621,8 @@ class Client:
         for what, value in (("next", next_uid), ("modseq", modseq)):
             if value is not None:
                 if value < known.get(what, 0):
-                    raise ValueError(f"{'UIDNEXT' if what == 'next' else 'HIGHESTMODSEQ'} of {mailbox} was {known[what]} "
+                    name = "UIDNEXT" if what == "next" else "HIGHESTMODSEQ"
+                    raise ValueError(f"{name} of {mailbox} was {known[what]} "
                                      "(RFC 3501 section 2.3.1.1, RFC 7162 section 3.1.2)")
                 known[what] = value
 
@@ -1671,7 +1678,8 @@ class Client:
         elif r.name == "ENABLED":
             self.enabled |= set(r.data)
         elif r.name == "STATUS":
-            self.note_uids(r.data[0], r.data[1].get("UIDVALIDITY"), r.data[1].get("UIDNEXT"), r.data[1].get("HIGHESTMODSEQ"))
+            mailbox, items = r.data
+            self.note_uids(mailbox, items.get("UIDVALIDITY"), items.get("UIDNEXT"), items.get("HIGHESTMODSEQ"))
         elif r.name == "FLAGS":
             self.box.flags = r.data
         elif r.name == "EXISTS":
@@ -1712,7 +1720,8 @@ class Client:
 
     def note_fetch(self, r, head):
         name = head.name if head else None
-        if name in ("UID FETCH", "UID STORE") and "UID" not in r.data and (self.strict or set(r.data) - {"FLAGS", "MODSEQ"}):
+        unsolicited = not self.strict and set(r.data) <= {"FLAGS", "MODSEQ"}        # perhaps
+        if name in ("UID FETCH", "UID STORE") and "UID" not in r.data and not unsolicited:
             raise ValueError(f"FETCH without UID during {name} (RFC 3501 section 6.4.8)")
         if any(k.endswith(">") for k in r.data) and not (head and head.says(b">")):
             raise ValueError("an origin octet that nobody asked for (RFC 3501 section 7.4.2)")
@@ -1762,9 +1771,9 @@ class Client:
 
 ALL, NO_REMOVAL, NOTHING = "all", "no removal", "nothing"       # what a session must have been told
 
-# What is known of other sessions' changes after a command. RFC 3501 section 6.1.2: NOOP tells all. Sections 5.2 and 7: what
-# is observed during a command is told; 7.4.1: but no removal with FETCH, STORE and SEARCH. A server that tells less after
-# some commands: Model(tells={"CHECK": NOTHING}).
+# What is known of other sessions' changes after a command. RFC 3501 section 6.1.2: NOOP tells all. Sections 5.2 and 7:
+# what is observed during a command is told; 7.4.1: but no removal with FETCH, STORE and SEARCH. A server that tells less
+# after some commands: Model(tells={"CHECK": NOTHING}).
 TELLS = {None: NOTHING, "FETCH": NO_REMOVAL, "STORE": NO_REMOVAL, "SEARCH": NO_REMOVAL}
 
 # A NO with one of these is no fault of a server that could also have said OK.
@@ -1852,25 +1861,26 @@ class Model:
         s = m.select("INBOX", c.box)                    after c.ok("SELECT INBOX")
         m.append("INBOX", octets, flags, date, c.cmd("APPEND INBOX ...", Literal(octets)))
         m.store(s, uids, "+", ["\\\\Seen"], c.cmd("UID STORE ..."))
-        m.check(c.box, s, after=command)                for the session that sent it; m.check(box, s) for any, at any time
+        m.check(c.box, s, after=command)                for the session that sent it; m.check(box, s) for any, any time
         m.check_status("INBOX", items); m.check_list(listings); m.check_lsub(listings)
 
-    Every method that is a command takes the server's answer (a Command, or "OK", "NO"), says Broken if the server may not
-    answer so, and does what was answered. UIDs come from APPENDUID and COPYUID. uids are those a command names, whether
-    or not another session has expunged them meanwhile.
+    Every method that is a command takes the server's answer (a Command, or "OK", "NO"), says Broken if the server may
+    not answer so, and does what was answered. UIDs come from APPENDUID and COPYUID. uids are those a command names,
+    whether or not another session has expunged them meanwhile.
 
     A session may lag behind. check() holds what it sees for possible when
      1. each UID was in the folder at a time since the session was last told of removals (RFC 3501 section 7.4.1,
         RFC 2180 section 4.1.1: others' expunges may be kept from it, but only until then);
-     2. each message that was there when it was last told of arrivals, and is there still, is seen (RFC 3501 section 5.2);
+     2. each message that was there when it was last told of arrivals, and still is, is seen (RFC 3501 section 5.2);
      3. no message is missing below one that is seen: numbers follow UIDs (RFC 3501 section 2.3.1.2);
-     4. the flags are those of when it was last told of flags, or of any later time (RFC 3501 sections 5.2, 7.4.2); those
-        of an expunged message are anything, as it may still store some there (RFC 2180 section 4.2);
+     4. the flags are those of when it was last told of flags, or of any later time (RFC 3501 sections 5.2, 7.4.2);
+        those of an expunged message are anything, as it may still store some there (RFC 2180 section 4.2);
      5. date, size and octets never change (RFC 3501 section 9, msg-att-static);
-     6. \\Recent was shown to one session at most of those that can change the mailbox (RFC 3501 section 2.3.2), if strict;
+     6. if strict: \\Recent was shown to one session at most of those that can change the mailbox (RFC 3501 section
+        2.3.2);
      7. mod-sequences grow with each change of a message (RFC 7162 section 3.1);
-     8. UIDVALIDITY does not change; a name never has two mailboxes with the same one, and the later one's is greater, also
-        after DELETE, CREATE and RENAME (RFC 3501 sections 2.3.1.1, 6.3.3, 6.3.4).
+     8. UIDVALIDITY does not change; a name never has two mailboxes with the same one, and the later one's is greater,
+        also after DELETE, CREATE and RENAME (RFC 3501 sections 2.3.1.1, 6.3.3, 6.3.4).
     When it was told of what: see TELLS.
 
     What RFC 2180 leaves open is uncertain in the model until somebody is shown it:
@@ -2147,8 +2157,8 @@ class Model:
 
     def check(self, mirror, session, after=None):
         """
-        Is what this session sees possible, after that command? A Command, or a name ("NOOP", "UID FETCH" ...) of one that
-        was OK; None when it has sent none. One that failed tells nothing for sure.
+        Is what this session sees possible, after that command? A Command, or a name ("NOOP", "UID FETCH" ...) of one
+        that was OK; None when it has sent none. One that failed tells nothing for sure.
         """
         if isinstance(after, Command):
             after = after.name if after.ok else None
@@ -2198,9 +2208,12 @@ class Model:
         """Rules 1 to 3."""
         for u in uids:
             m = folder.messages.get(u)
-            if u is not None and (m is None or (m.died is not None and m.died <= session.removals)) and not folder.fresh:
-                raise Broken(f"UID {u} is seen, " + ("which never was or has long been expunged" if m is None else
-                                                     "of whose removal the session must know (RFC 3501 section 7.4.1)"))
+            if u is None or folder.fresh:
+                continue
+            if m is None:
+                raise Broken(f"UID {u} is seen, which never was or has long been expunged")
+            if m.died is not None and m.died <= session.removals:
+                raise Broken(f"UID {u} is seen, of whose removal the session must know (RFC 3501 section 7.4.1)")
         possible = [m for m in folder.messages.values() if m.died is None or m.died > session.removals]
         required = [m for m in folder.certain() if m.born <= session.arrivals]
         if not len(required) <= len(uids) <= len(possible):
@@ -2231,7 +2244,8 @@ class Model:
             if isinstance(value, bytes) and len(value) > 64:
                 value = digest(value)
             if value is not None and s.static.get(name, value) != value:
-                raise Broken(f"{name} of UID {m.uid} is {s.static[name]}, was {value} (RFC 3501 section 9, msg-att-static)")
+                raise Broken(f"{name} of UID {m.uid} is {s.static[name]}, was {value} "
+                             "(RFC 3501 section 9, msg-att-static)")
         if s.modseq is not None and level != NOTHING and m.died is None and s.flags is not None:
             event, modseq = m.modseq
             changed = m.values[-1][0]
@@ -2249,7 +2263,8 @@ class Model:
 
         def within(item, low, high):
             if item in items and not low <= items[item] <= high:
-                raise Broken(f"STATUS {name} {item} is {items[item]}, possible is {low} to {high} (RFC 3501 section 6.3.10)")
+                raise Broken(f"STATUS {name} {item} is {items[item]}, possible is {low} to {high} "
+                             "(RFC 3501 section 6.3.10)")
 
         def unseen(messages, which):
             return sum(which("\\Seen" not in v for v in m.now()) for m in messages)
@@ -2260,8 +2275,8 @@ class Model:
         if all(m.octets is not None for m in alive):
             within("SIZE", sum(len(m.octets) for m in certain), sum(len(m.octets) for m in alive))      # RFC 8438
         if not folder.fresh:
-            within("UIDNEXT", folder.uidnext if not (folder.messages and folder.messages[max(folder.messages)].guess) else 1,
-                   UINT32)
+            guessed = any(m.guess for m in folder.messages.values())
+            within("UIDNEXT", 1 if guessed else folder.uidnext, UINT32)
             folder.uidnext = max(folder.uidnext, items.get("UIDNEXT", 0))
 
     def check_list(self, listings):
