@@ -959,10 +959,14 @@ def test_model_copy_and_move():
     m.move(sa, [3], "z", copied([3], [3], 9))
     m.check(see(a, {}, gone=[3]), sa, after="MOVE")
     m.check(see(c, {3: []}), sc, after="NOOP")
-    m.copy(sb, [3], "z", "NO")                          # RFC 2180 section 4.4.1: gone
-    m.copy(sb, [3], "z", copied([3], [4], 9))           # section 4.4.2: but still there for b
-    rejects("COPY to z: NO", m.copy, sb, [1], "z", "NO")
+    half = Answer("NO", COPYUID=(9, ((1, 1),), ((4, 4),)))
+    m.move(sb, [1, 3], "z", half)                       # RFC 6851 section 3.1: fails partway
+    m.check(see(a, {}, gone=[1]), sa, after="NOOP")
     m.check(see(c, {4: []}), sc, after="NOOP")
+    m.copy(sb, [3], "z", "NO")                          # RFC 2180 section 4.4.1: gone
+    m.copy(sb, [3], "z", copied([3], [5], 9))           # section 4.4.2: but still there for b
+    rejects("COPY to z: NO", m.copy, sb, [2], "z", "NO")
+    m.check(see(c, {5: []}), sc, after="NOOP")
 
 
 def test_model_what_rfc_2180_leaves_open():

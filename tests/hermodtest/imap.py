@@ -1772,8 +1772,8 @@ class Client:
 ALL, NO_REMOVAL, NOTHING = "all", "no removal", "nothing"       # what a session must have been told
 
 # What is known of other sessions' changes after a command. RFC 3501 section 6.1.2: NOOP tells all. Sections 5.2 and 7:
-# what is observed during a command is told; 7.4.1: but no removal with FETCH, STORE and SEARCH. A server that tells less
-# after some commands: Model(tells={"CHECK": NOTHING}).
+# what is observed during a command is told; 7.4.1: but no removal with FETCH, STORE and SEARCH. A server that tells
+# less after some commands: Model(tells={"CHECK": NOTHING}).
 TELLS = {None: NOTHING, "FETCH": NO_REMOVAL, "STORE": NO_REMOVAL, "SEARCH": NO_REMOVAL}
 
 # A NO with one of these is no fault of a server that could also have said OK.
@@ -2054,7 +2054,7 @@ class Model:
         return self.add(folder, uid and uid[1][0][0], plain(flags), date, octets)
 
     def copy(self, session, uids, name, answer, move=False):
-        """COPY; with move, MOVE (RFC 6851)."""
+        """COPY; with move, MOVE (RFC 6851). uids that are not there any more may have been copied or not."""
         what, source = "MOVE" if move else "COPY", session.folder
         there = [m for m in source.certain() if m.uid in set(uids)]
         gone = [u for u in uids if u not in {m.uid for m in there}]
@@ -2065,9 +2065,9 @@ class Model:
             return self.must(answer, ("NO",), "MOVE in a mailbox that is read-only", "6.3.2")
         if not gone and not self.may_fail(answer):              # RFC 2180 section 4.4.1: with some gone it may refuse
             self.must(answer, ("OK",), f"{what} to {name}", "6.4.7")
-        if outcome(answer) != "OK":
-            return                                              # and nothing was copied: RFC 3501 section 6.4.7
         said = code(answer, "COPYUID")
+        if outcome(answer) != "OK" and not (move and said):
+            return                                              # and nothing was copied: RFC 3501 section 6.4.7
         if said is None and there and self.uidplus and not isinstance(answer, str):
             raise Broken(f"{what} without COPYUID (RFC 4315 section 3)")
         pairs = [(m.uid, None) for m in there]
@@ -2077,7 +2077,8 @@ class Model:
             copied = {u for u, _ in pairs}
             if not copied <= set(uids) or not copied <= set(source.messages):
                 raise Broken(f"COPYUID of {sorted(copied)}, where {sorted(uids)} were asked for (RFC 4315 section 3)")
-            if not {m.uid for m in there} <= copied:
+            # MOVE may fail partway: RFC 6851 section 3.1.
+            if not {m.uid for m in there} <= copied and outcome(answer) == "OK":
                 raise Broken(f"{what} of {sorted(m.uid for m in there)} left out some: {sorted(copied)} "
                              "(RFC 3501 section 6.4.7)")
         originals = [(source.messages[u], u2) for u, u2 in pairs]
