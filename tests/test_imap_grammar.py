@@ -13,7 +13,6 @@ import pytest
 from hermodtest.imap import (Address, Broken, Client, Envelope, Esearch, Illegal, Listing, Literal, Mirror, Model,
                              Multipart, Part, Response, Search, Vanished, expand, parse_response, ranges, set_text,
                              utf7_decode, utf7_encode)
-from hermodtest.suite import patience
 
 PDT = datetime.timezone(datetime.timedelta(hours=-7))
 
@@ -328,6 +327,14 @@ def test_there_are_enough_of_them():
     assert len(ILLEGAL) >= 80 and all(rule for rule, _ in ILLEGAL)
 
 
+@pytest.mark.parametrize("line", [
+    "* 1 FETCH (BODY " + "(" * 5000, "* LIST () \"/\" x (A " + "(" * 5000, "* " + "9" * 5000 + " EXISTS",
+    "* 1 FETCH (BODY[] {" + "9" * 5000 + "}\n)", "* VANISHED " + "9" * 5000])
+def test_too_much_of_it(line):
+    with pytest.raises(Illegal):
+        parse_response(octets(line))
+
+
 def test_where_it_is_illegal():
     with pytest.raises(Illegal) as e:
         parse_response(b"* 3 FETCH (FLAGS (\\Seen) UID 0)\r\n")
@@ -479,8 +486,8 @@ class Script(threading.Thread):
         self.s.close()
 
 
-def connect(*steps, greeting=b"* PREAUTH hello\r\n", **more):
-    s = Script(greeting, *steps)
+def connect(*steps, greeting=b"* PREAUTH hello\r\n", end=True, **more):
+    s = Script(greeting, *steps, end=end)
     return s, Client(sock=s.client, timeout=5, **more)
 
 
@@ -566,6 +573,22 @@ def test_idle():
     assert c.wait("EXISTS", 5).number == 3 and len(c.unsolicited) == 1 and s.wrong is None
 
 
+def test_look():
+    s, c = selected(1, "NOOP", b"* 2 EXISTS\r\n$ OK x\r\n", "UID FETCH 1:\\* \\(UID FLAGS\\)",
+                    b"* 1 FETCH (UID 9 FLAGS ())\r\n* 2 FETCH (UID 101 FLAGS ())\r\n$ OK x\r\n",
+                    "NOOP", b"* 1 EXPUNGE\r\n* 1 EXPUNGE\r\n$ OK x\r\n")
+    c.look()
+    assert c.box.uids() == [9, 101]
+    c.look()
+    assert c.box.uids() == [] and s.wrong is None
+
+
+def test_octets_behind_starttls():
+    s, c = connect("STARTTLS", b"$ OK go\r\n* OK injected\r\n", greeting=b"* OK hello\r\n")
+    with pytest.raises(Broken, match="behind the OK"):
+        c.starttls(None, "mx.hermod.test")
+
+
 def test_authenticate():
     s, c = connect("AUTHENTICATE LOGIN", b"+ VXNlcjo=\r\n", "YQ==", b"+ \r\n", "Yg==", b"$ OK x\r\n",
                    greeting=b"* OK hello\r\n")
@@ -575,10 +598,13 @@ def test_authenticate():
 
 
 def test_no_answer_in_time():
-    s, c = connect("NOOP", b"* OK half of it", 0.5)
-    c.timeout = 0.1
+    s, c = connect("NOOP", b"* OK half of it", end=False)
+    noop = c.start("NOOP")
+    c.s.recv(1, socket.MSG_PEEK)
+    c.timeout = 0.05
     with pytest.raises(TimeoutError, match="half of it"):
-        c.cmd("NOOP")
+        c.finish(noop)
+    c.close()
 
 
 def test_the_end_within_a_response():
@@ -1078,11 +1104,10 @@ def test_model_status():
     rejects("is no mailbox", m.check_status, "nope", fine)
 
 
-def test_model_is_fast_enough():
-    """Ten sessions, each looked at after each of 300 commands; thousands are a matter of minutes then, not of hours."""
+def test_model_of_ten_sessions():
+    """Each looked at after each command; what nobody can see any more is forgotten."""
     m, boxes = Model(), [view({}) for _ in range(10)]
     sessions = [m.select("INBOX", x) for x in boxes]
-    began = time.monotonic()
     for i in range(300):
         box, session = boxes[i % 10], sessions[i % 10]
         if i % 3 == 2 and box.count:
@@ -1097,5 +1122,4 @@ def test_model_is_fast_enough():
         m.check(box, session, after="NOOP")
         for box, session in zip(boxes, sessions):
             m.check(box, session)
-    assert time.monotonic() - began < 20 * patience()
-    assert sum(x.died is not None for x in m.folders["INBOX"].messages.values()) < 40    # it forgets what nobody sees
+    assert sum(x.died is not None for x in m.folders["INBOX"].messages.values()) < 40

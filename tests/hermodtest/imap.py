@@ -317,19 +317,19 @@ class Parser:
     def word(self, wanted):
         return self.match(NAME, wanted).group().decode().upper()
 
-    def number(self, limit=UINT32, wanted="number"):
+    def integer(self, pattern, limit, wanted, group=0):
         at = self.pos
-        n = int(self.match(NUMBER, wanted).group())
-        if n > limit:
+        digits = self.match(pattern, wanted).group(group).lstrip(b"0")
+        # int() itself does not take thousands of digits.
+        if len(digits) > 20 or int(digits or b"0") > limit:
             self.wrong(f"{wanted} <= {limit}", at)
-        return n
+        return int(digits or b"0")
+
+    def number(self, limit=UINT32, wanted="number"):
+        return self.integer(NUMBER, limit, wanted)
 
     def nz_number(self):
-        at = self.pos
-        n = int(self.match(NZ_NUMBER, "nz-number").group())
-        if n > UINT32:
-            self.wrong("nz-number < 2^32", at)
-        return n
+        return self.integer(NZ_NUMBER, UINT32, "nz-number")
 
     def mod_sequence_value(self):
         at = self.pos
@@ -348,10 +348,7 @@ class Parser:
         return re.sub(rb'\\(["\\])', rb"\1", m.group()[1:])
 
     def literal(self):
-        at = self.pos
-        n = int(self.match(LITERAL, "literal: {number}CRLF").group(1))
-        if n > UINT32:
-            self.wrong("number < 2^32", at)
+        n = self.integer(LITERAL, UINT32, "literal: {number}CRLF", 1)
         if self.pos + n >= len(self.data):          # a response never ends with a literal
             raise Incomplete(self.pos + n - len(self.data))
         out = self.data[self.pos:self.pos + n]
@@ -934,6 +931,12 @@ class Parser:
     # ---- the response ----
 
     def response(self):
+        try:
+            return self.any_response()
+        except RecursionError:
+            return self.wrong("less nesting (a limit of this parser)")
+
+    def any_response(self):
         if self.at(b"+"):
             out = self.continuation()
         elif self.at(b"*"):
@@ -1258,7 +1261,7 @@ class Client:
     c.ok("APPEND inbox ", Literal(octets))          waits for "+";  Literal(octets, sync=False) does not
     a, b = c.pipeline("FETCH 1 FLAGS", "NOOP")      both sent in one piece, then read
     r = c.start("NOOP"); c.finish(r)                the same by hand
-    c.idle(); c.wait("EXISTS"); c.done()
+    c.idle(); c.wait("EXISTS"); c.done()            c.look(): NOOP and a FETCH of all UIDs and flags
     c.raw(b"...")                                   any octets; c.read() is the next response
     c.chunks, c.pause = (1, 7), 0.001               sends in pieces of 1, 7, 1, 7 ... octets
 
@@ -1475,6 +1478,19 @@ class Client:
                 break
             self.raw(base64.b64encode(a) + b"\r\n")
         return self.finish(c)
+
+    def starttls(self, context, name):
+        """TLS from here on; what was sent behind the OK in the clear is an injection (RFC 9051 section 11.1)."""
+        c = self.ok("STARTTLS")
+        if self.buffer:
+            self.broken("there are octets behind the OK of STARTTLS", bytes(self.buffer))
+        self.s = context.wrap_socket(self.s, server_hostname=name)
+        return c
+
+    def look(self, items="UID FLAGS"):
+        """NOOP, and then all there is: the Mirror knows it afterwards."""
+        c = self.ok("NOOP")
+        return self.ok(f"UID FETCH 1:* ({items})") if self.box.count else c
 
     def idle(self):
         self.idling = self.start("IDLE")
