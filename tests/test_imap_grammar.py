@@ -25,6 +25,8 @@ MORE = r"""
     * ok [capability imap4REV1 auth=plain] hello
     ]tag]-= OK a tag is any ASTRING-CHAR but +
     * OK [BADCHARSET (US-ASCII "UTF-8")] with a list
+    a NO [BADCHARSET] without one
+    * OK [X-MINE] an experimental code
     * OK [X-MINE anything (at all)] an experimental code
     * OK text with [brackets] in it
     * 1 FETCH (FLAGS (\Recent $Forwarded NonJunk))
@@ -272,6 +274,7 @@ ILLEGAL = (
     ("date-time: a day that is (RFC 2180 section 4.1.3 has none)",
      '* 1 FETCH (INTERNALDATE "00-Jan-0000 00:00:00 +0000")'),
     ("date-time: a day that is", '* 1 FETCH (INTERNALDATE "30-Feb-2024 02:44:25 -0700")'),
+    ("date-time: a zone that is", '* 1 FETCH (INTERNALDATE "17-Jul-1996 02:44:25 -0760")'),
     ("date-time: an hour that is", '* 1 FETCH (INTERNALDATE "17-Jul-1996 24:44:25 -0700")'),
     ("envelope: ten fields", "* 1 FETCH (ENVELOPE (" + ENVELOPE[4:] + "))"),
     ("envelope: ten fields", "* 1 FETCH (ENVELOPE (" + ENVELOPE + " NIL))"),
@@ -654,6 +657,71 @@ def test_select_again():
     assert c.box is None and c.state == "authenticated" and s.wrong is None
 
 
+def test_select_without_closed():
+    s, c = connect(*select(3), *select(2), greeting=b"* PREAUTH [CAPABILITY IMAP4rev1 QRESYNC] hello\r\n")
+    c.ok("SELECT inbox")
+    with pytest.raises(Broken, match="shrinks|without CLOSED"):
+        c.ok("SELECT inbox")
+
+
+def test_vanished_earlier_of_what_is_there():
+    s, c = connect("ENABLE QRESYNC", b"* ENABLED QRESYNC\r\n$ OK x\r\n", *select(2, extra=b"* OK [NOMODSEQ] x\r\n"),
+                   "UID FETCH 1:9 \\(UID\\) \\(CHANGEDSINCE 3 VANISHED\\)",
+                   b"* 1 FETCH (UID 4)\r\n* VANISHED (EARLIER) 1:5\r\n$ OK x\r\n")
+    c.ok("ENABLE QRESYNC")
+    c.ok("SELECT inbox")
+    assert c.box.nomodseq
+    with pytest.raises(Broken, match="which are there"):
+        c.ok("UID FETCH 1:9 (UID) (CHANGEDSINCE 3 VANISHED)")
+
+
+def test_vanished_where_no_uid_is_known():
+    """One of two is gone: nothing is known of the one that is left."""
+    s, c = connect("ENABLE QRESYNC", b"* ENABLED QRESYNC\r\n$ OK x\r\n", *select(3), "NOOP",
+                   b"* 1 FETCH (UID 5)\r\n* 2 FETCH (FLAGS (\\Seen) UID 7 MODSEQ (3))\r\n$ OK x\r\n",
+                   "NOOP", b"* 4 EXISTS\r\n* 3 FETCH (FLAGS () UID 9 MODSEQ (4))\r\n* VANISHED 101\r\n$ OK x\r\n",
+                   "NOOP", b"* VANISHED 6\r\n$ OK x\r\n")
+    c.ok("ENABLE QRESYNC")
+    c.ok("SELECT inbox")
+    c.ok("NOOP")
+    c.ok("NOOP")
+    assert c.box.uids() == [5, 7, 9]
+    with pytest.raises(Broken, match="VANISHED of UID 6"):
+        c.ok("NOOP")
+
+
+def test_what_only_the_strict_mind():
+    said = (b"* 1 FETCH (UID 5 FLAGS () RFC822.SIZE 9)\r\n* 1 RECENT\r\n* 1 FETCH (FLAGS (\\Recent))\r\n"
+            b"* 1 FETCH (UID 5 RFC822.SIZE 0)\r\n$ OK x\r\n")
+    for strict in (True, False):
+        s, c = selected(1, "UID FETCH 1 x", said, strict=strict)
+        if strict:
+            with pytest.raises(Broken, match="without UID"):
+                c.ok("UID FETCH 1 x")
+        else:
+            c.ok("UID FETCH 1 x")
+
+
+def test_long_data_that_changes():
+    text = b"x" * 200
+    s, c = selected(1, *[x for last in (b"x", b"y") for x in (
+        "FETCH 1 x", b"* 1 FETCH (BODY[1] {201}\r\n" + text + last + b")\r\n$ OK x\r\n")])
+    c.ok("FETCH 1 x")
+    with pytest.raises(Broken, match="is not what it was"):
+        c.ok("FETCH 1 x")
+
+
+def test_refused_and_left_out():
+    s, c = connect("IDLE", b"$ NO x\r\n", "APPEND x \\{3\\+\\}", ("octets", 3), "", b"$ OK x\r\n",
+                   "LOGOUT", b"$ OK x\r\n")
+    with pytest.raises(Broken, match="IDLE was refused"):
+        c.idle()
+    c.pipeline(("APPEND x ", Literal(b"abc")))
+    with pytest.raises(Broken, match="without BYE"):
+        c.logout()
+    assert s.wrong is None
+
+
 def test_silent_store_leaves_flags_unknown():
     flags = b"".join(b"* %d FETCH (FLAGS ())\r\n" % n for n in (1, 2, 3))
     s, c = selected(3, "FETCH 1:3 FLAGS", flags + b"$ OK x\r\n",
@@ -1020,6 +1088,32 @@ def test_model_expunge_of_what_was_not_told():
         m.check(after, sb, after="NOOP")
 
 
+def test_model_folder_deleted_under_a_session():
+    m, a, sa, b, sb = three()
+    m.create("x", "OK")
+    c = view({}, 1)
+    sc = m.select("x", c)
+    m.append("x", b"1", [], None, uid(1))
+    m.delete("x", "OK")
+    m.check(c, sc, after="NOOP")                        # anything: RFC 2180 section 3
+    m.check(view({1: []}), sc, after="NOOP")
+    m.leave(sc)
+    m.create("x", "OK")
+    rejects("a former mailbox", m.select, "x", view({}, 1))
+    m.select("x", view({}, 1, 8))
+
+
+def test_model_looks_at_select():
+    m, a, sa, b, sb = three()
+    rejects("UIDNEXT 3 with UID 3", m.select, "INBOX", view({1: [], 2: ["\\Seen"], 3: []}, 3))
+    rejects("messages are seen", m.select, "INBOX", view({1: [], 2: ["\\Seen"]}, 4))
+    rejects("is no mailbox", m.select, "nope", view({}))
+    rejects("UIDVALIDITY of INBOX", m.select, "INBOX", view({1: [], 2: ["\\Seen"], 3: []}, 4, 8))
+    m.create("sup/sub", "OK")
+    m.select("sup", view({}, 1, 9))                     # it turns out to be a mailbox
+    rejects("which exists", m.create, "sup", "OK")
+
+
 def test_model_read_only():
     m, a, sa, b, sb = three()
     c = view({1: [], 2: ["\\Seen"], 3: []}, 4)
@@ -1054,6 +1148,7 @@ def test_model_folders():
     m.check_list(listing("INBOX", "a", "a/b", a=["\\Noselect"]))
     m.check_list(listing("INBOX", "a/b"))
     rejects("LIST without INBOX", m.check_list, listing("a/b"))
+    rejects("LIST says a name twice", m.check_list, listing("INBOX", "a/b", "a/b"))
     rejects("LIST has x", m.check_list, listing("INBOX", "a/b", "x"))
     rejects("is a mailbox, but", m.check_list, listing("INBOX", "a/b", INBOX=["\\Noselect"]))
     rejects("INBOX is", m.check_list, listing("INBOX", "a/b", INBOX=["\\HasChildren"]))
