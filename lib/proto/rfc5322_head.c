@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/mem.h"
+#include "proto/mime_field.h"
+#include "proto/mime_tree.h"
 #include "proto/rfc5322_head.h"
+
+_Static_assert(HEAD_TYPE_MAX >= MIME_TYPE_MAX && HEAD_BOUNDARY_MAX == MIME_BOUNDARY_MAX
+    && HEAD_ID_MAX == MIME_ENCODING_MAX && HEAD_DEPTH_MAX == MIME_DEPTH_MAX && HEAD_POOL == MIME_BOUNDARIES,
+    "the same parts as mime_tree finds");
 
 enum where { HEADER, BODY };
 
@@ -119,14 +125,11 @@ add_range(struct head *h, unsigned char what)
 static void
 end_field(struct head *h)
 {
-	struct bytes value = bytes_trim(bytes_of(h->id, h->id_n));
-
 	if (!h->in_field)
 		return;
 	h->in_field = false;
 	if (h->kind == ENCODING)
-		h->encoded = bytes_case_eq(value, text("base64"))
-		    || bytes_case_eq(value, text("quoted-printable"));
+		h->encoded = mime_encoded(bytes_of(h->id, h->id_n));
 	if (!h->own)
 		return;
 	if (h->kind == RESULTS && claims_ours(h)) {
@@ -187,8 +190,10 @@ begin_field(struct head *h)
 		h->mime_odd = true;	/* the second: readers differ, we take the first */
 		h->kind = PLAIN;
 	}
-	if (h->kind == TYPE)
-		h->typed = true;
+	if (h->kind == ENCODING && h->coded)
+		h->kind = PLAIN;
+	h->typed = h->typed || h->kind == TYPE;
+	h->coded = h->coded || h->kind == ENCODING;
 }
 
 static void
@@ -291,98 +296,6 @@ header_piece(struct head *h, struct bytes s)
 		}
 }
 
-/* ---- Content-Type, RFC 2045 section 5.1 ---- */
-
-/* White space and comments off the front of *s. */
-static void
-skip_cfws(struct bytes *s)
-{
-	unsigned depth = 0;
-	size_t i;
-
-	for (i = 0; i < s->n; i++) {
-		if (s->p[i] == '(')
-			depth++;
-		else if (depth > 0 && s->p[i] == ')')
-			depth--;
-		else if (depth > 0 && s->p[i] == '\\')
-			i++;
-		else if (depth == 0 && !is_wsp(s->p[i]))
-			break;
-	}
-	*s = bytes_skip(*s, i);
-}
-
-/* A token off the front of *s; liberal: all but what must end it. */
-static struct bytes
-take_token(struct bytes *s, const char *ends)
-{
-	struct bytes token;
-	size_t i;
-
-	skip_cfws(s);
-	for (i = 0; i < s->n && !is_wsp(s->p[i]) && (s->p[i] == 0 || strchr(ends, s->p[i]) == NULL); i++)
-		;
-	token = bytes_head(*s, i);
-	*s = bytes_skip(*s, i);
-	skip_cfws(s);
-	return token;
-}
-
-/* A parameter's value off the front of *s, into out (of at least s->n octets) unquoted. */
-static size_t
-take_value(struct bytes *s, unsigned char *out)
-{
-	struct bytes token;
-	size_t i, n = 0;
-
-	skip_cfws(s);
-	if (s->n == 0 || s->p[0] != '"') {
-		token = take_token(s, ";(");
-		if (token.n > 0)
-			memcpy(out, token.p, token.n);
-		return token.n;
-	}
-	for (i = 1; i < s->n && s->p[i] != '"'; i++) {
-		if (s->p[i] == '\\' && i + 1 < s->n)
-			i++;
-		out[n++] = s->p[i];
-	}
-	*s = bytes_skip(*s, i + 1);
-	return n;
-}
-
-/* The boundary among the parameters, unquoted, into out; its octets, 0: none to be used. */
-static size_t
-find_boundary(struct head *h, struct bytes params, unsigned char out[HEAD_TYPE_MAX])
-{
-	unsigned char value[HEAD_TYPE_MAX];
-	struct bytes name;
-	size_t n, found = 0;
-
-	while (bytes_find(params, ';') < params.n) {
-		params = bytes_skip(params, bytes_find(params, ';') + 1);
-		name = take_token(&params, "=;(");
-		if (bytes_case_starts(name, text("boundary*")))
-			h->mime_odd = true;	/* RFC 2231 pieces: few readers join them */
-		if (params.n == 0 || params.p[0] != '=')
-			continue;
-		params = bytes_skip(params, 1);
-		n = take_value(&params, value);
-		if (!bytes_case_eq(name, text("boundary")))
-			continue;
-		if (found > 0 || n == 0 || n > HEAD_BOUNDARY_MAX) {
-			h->mime_odd = true;
-			continue;
-		}
-		for (; n > 1 && is_wsp(value[n - 1]); n--)
-			h->mime_odd = true;	/* RFC 2046 section 5.1.1: none ends with white space */
-		memcpy(out, value, n);
-		found = n;
-	}
-	return found;
-}
-
 /* ---- structure ---- */
 
 /* One level deeper; false: no deeper than this. */
@@ -412,7 +325,7 @@ begin_header(struct head *h, bool digest_part)
 {
 	h->where = HEADER;
 	h->line_state = START;
-	h->in_field = h->typed = h->encoded = false;
+	h->in_field = h->typed = h->coded = h->encoded = false;
 	h->type_n = 0;
 	h->digest_part = digest_part;
 }
@@ -430,37 +343,31 @@ enter_message(struct head *h)
 }
 
 static void
-enter_multipart(struct head *h, struct bytes subtype, struct bytes params)
+enter_multipart(struct head *h, const struct mime_type *type)
 {
-	unsigned char boundary[HEAD_TYPE_MAX];
-	size_t n = find_boundary(h, params, boundary);
-
-	if (n == 0)
+	if (type->odd || type->boundary.n == 0)
 		h->mime_odd = true;
-	else
-		push(h, bytes_of(boundary, n), bytes_case_eq(subtype, text("digest")));
+	if (type->boundary.n > 0)
+		push(h, type->boundary, bytes_case_eq(type->subtype, text("digest")));
 }
 
 /* The empty line has come: what is the body? */
 static void
 end_header(struct head *h)
 {
-	struct bytes params = bytes_of(h->type, h->type_n), type, subtype;
+	struct mime_type type;
 
 	if (h->own)
 		h->header_done = true;
 	h->own = false;
 	h->where = BODY;
-	type = take_token(&params, "/;(");
-	params = bytes_skip(params, params.n > 0 && params.p[0] == '/');
-	subtype = take_token(&params, ";(");
-	if (!h->typed && h->digest_part) {	/* RFC 2046 section 5.1.5 */
-		enter_message(h);
-	} else if (bytes_case_eq(type, text("multipart"))) {
-		enter_multipart(h, subtype, params);
-	} else if (bytes_case_eq(type, text("message"))
-	    && (bytes_case_eq(subtype, text("rfc822")) || bytes_case_eq(subtype, text("global")))) {
-		enter_message(h);
+	mime_type_parse(bytes_of(h->type, h->type_n), &type);
+	if (!h->typed && h->digest_part)	/* RFC 2046 section 5.1.5 */
+		type.class = MIME_IS_MESSAGE;
+	switch (type.class) {
+	case MIME_IS_MULTIPART:	enter_multipart(h, &type); break;
+	case MIME_IS_MESSAGE:	enter_message(h); break;
+	case MIME_IS_SINGLE:	break;
 	}
 }
 

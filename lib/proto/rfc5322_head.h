@@ -9,7 +9,8 @@
  * later; whether bare ones are taken at all is the caller's question (flags).
  * Lines that are no header field do not end the header section: only an empty
  * line does. Nothing can hide behind a malformed line from the search for
- * fields which claim to be ours.
+ * fields which claim to be ours. The parts are those that mime_tree finds in the
+ * same message later.
  */
 #ifndef PROTO_RFC5322_HEAD_H
 #define PROTO_RFC5322_HEAD_H
@@ -81,7 +82,7 @@ struct head {
 	unsigned	comment;		/* depth, in an authserv-id */
 	bool		cr;			/* the last octet was CR */
 	bool		own;			/* the message's own header, not one inside it */
-	bool		in_field, escaped, id_bad, typed, encoded, digest_part, candidate;
+	bool		in_field, escaped, id_bad, typed, coded, encoded, digest_part, candidate;
 	size_t		name_n, id_n, type_n, line_kept, levels_n, pool_n;
 	unsigned char	name[HEAD_NAME_MAX];
 	unsigned char	id[HEAD_ID_MAX];	/* an authserv-id, or a Content-Transfer-Encoding */

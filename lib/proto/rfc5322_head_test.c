@@ -224,6 +224,10 @@ static const struct { const char *content; unsigned parts, depth; bool odd; } st
 	{ "Content-Type: message/rfc822\r\n\r\nSubject: x\r\n" MP("a") "--a\r\n\r\n--a--\r\n", 1, 2, false },
 	{ "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: Base64 \r\n\r\n" MP("a") "--a\r\n\r\n",
 	    0, 1, false },
+	{ "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: (c) base64 (d)\r\n\r\n" MP("a") "--a\r\n\r\n",
+	    0, 1, false },
+	{ "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n"	/* the first */
+	    "Content-Transfer-Encoding: base64\r\n\r\n" MP("a") "--a\r\n\r\n", 1, 2, false },
 	{ "Content-Type: multipart/digest; boundary=a\r\n\r\n--a\r\n\r\nSubject: x\r\n\r\n--a\r\n"
 	    "Content-Type: text/plain\r\n\r\n--a--", 2, 2, false },
 	/* where readers differ */
