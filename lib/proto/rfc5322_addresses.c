@@ -10,7 +10,11 @@ struct pool { unsigned char *p; size_t n; };
 struct parser {
 	struct bytes	rest;
 	struct bytes	raw;		/* the last token, with its quotes or brackets */
+	enum token	token;		/* its kind */
 	unsigned char	special;	/* SPECIAL: which */
+	size_t		bad;		/* BAD: octets that were looked at */
+	struct bytes	comment;	/* the last one of this element, without () */
+	bool		spaced;		/* white space or comments before the token */
 	struct pool	pool;
 	struct addresses *out;
 	/* The words since the last ',' ':' ';' : a phrase, or a local part; which, shows later. */
@@ -20,6 +24,7 @@ struct parser {
 	bool		local_ok;	/* word *("." word) so far */
 	bool		after_word;
 	bool		in_group;
+	bool		shown;		/* for rfc5322_addresses_shown */
 };
 
 static bool
@@ -32,20 +37,24 @@ is_atext(unsigned char c)
 
 /* CFWS; false: a comment has no end. */
 static bool
-skip_cfws(struct bytes *s)
+skip_cfws(struct parser *p)
 {
-	size_t i, depth = 0;
+	struct bytes *s = &p->rest;
+	size_t i, depth = 0, comment = 0;
 
 	for (i = 0; i < s->n; i++) {
-		if (s->p[i] == '(')
-			depth++;
-		else if (depth > 0 && s->p[i] == ')')
-			depth--;
-		else if (depth > 0 && s->p[i] == '\\')
+		if (s->p[i] == '(') {
+			if (depth++ == 0)
+				comment = i + 1;
+		} else if (depth > 0 && s->p[i] == ')') {
+			if (--depth == 0)
+				p->comment = bytes_of(s->p + comment, i - comment);
+		} else if (depth > 0 && s->p[i] == '\\')
 			i++;
 		else if (depth == 0 && (s->p[i] == 0 || strchr(" \t\r\n", s->p[i]) == NULL))
 			break;
 	}
+	p->spaced = i > 0;
 	*s = bytes_skip(*s, i);
 	return depth == 0;
 }
@@ -57,9 +66,9 @@ is_content(unsigned char c, bool escaped)
 	return (c >= ' ' && c != 0x7f) || c == '\t' || (!escaped && (c == '\r' || c == '\n'));
 }
 
-/* Octets of what begins with '"' or '[' and ends with `close`; 0: it has no end. */
+/* Octets of what begins with '"' or '[' and ends with `close`; 0: it has no end, and *bad were looked at. */
 static size_t
-enclosed(struct bytes s, unsigned char close)
+enclosed(struct bytes s, unsigned char close, size_t *bad)
 {
 	bool escaped = false;
 	size_t i;
@@ -69,34 +78,36 @@ enclosed(struct bytes s, unsigned char close)
 			return i + 1;
 		escaped = s.p[i] == '\\' && !escaped;
 	}
+	*bad = i;
 	return 0;
 }
 
 static enum token
 next_token(struct parser *p)
 {
-	enum token kind;
 	size_t n = 0;
 
-	if (!skip_cfws(&p->rest))
-		return BAD;
+	p->bad = 1;
+	p->token = BAD;
+	if (!skip_cfws(p))
+		return p->token;
 	if (p->rest.n == 0)
-		return END;
+		return p->token = END;
 	p->special = p->rest.p[0];
 	if (is_atext(p->special)) {
 		while (n < p->rest.n && is_atext(p->rest.p[n]))
 			n++;
-		kind = ATOM;
+		p->token = ATOM;
 	} else if (p->special == '"' || p->special == '[') {
-		kind = p->special == '"' ? QUOTED : LITERAL;
-		n = enclosed(p->rest, p->special == '"' ? '"' : ']');
+		p->token = p->special == '"' ? QUOTED : LITERAL;
+		n = enclosed(p->rest, p->special == '"' ? '"' : ']', &p->bad);
 	} else {
-		kind = SPECIAL;
+		p->token = SPECIAL;
 		n = p->special != 0 && strchr("<>@,;:.", p->special) != NULL;
 	}
 	p->raw = bytes_head(p->rest, n);
 	p->rest = bytes_skip(p->rest, n);
-	return n > 0 ? kind : BAD;
+	return n > 0 ? p->token : (p->token = BAD);
 }
 
 /* ---- text ---- */
@@ -109,23 +120,29 @@ put(struct pool *to, struct bytes s)
 	to->n += s.n;
 }
 
-/* An atom as it is; a quoted string without quotes, backslashes and folds. */
+/* Without backslashes and folds. */
 static void
-put_word(struct pool *to, struct bytes raw)
+put_inside(struct pool *to, struct bytes s)
 {
 	size_t i;
 
-	if (raw.p[0] != '"') {
-		put(to, raw);
-		return;
-	}
-	for (i = 1; i + 1 < raw.n; i++) {
-		if (raw.p[i] == '\\')
+	for (i = 0; i < s.n; i++) {
+		if (s.p[i] == '\\' && i + 1 < s.n)
 			i++;
-		else if (raw.p[i] == '\r' || raw.p[i] == '\n')
+		else if (s.p[i] == '\r' || s.p[i] == '\n')
 			continue;
-		to->p[to->n++] = raw.p[i];
+		to->p[to->n++] = s.p[i];
 	}
+}
+
+/* An atom as it is; a quoted string without its quotes. */
+static void
+put_word(struct pool *to, struct bytes raw)
+{
+	if (raw.p[0] == '"')
+		put_inside(to, bytes_of(raw.p + 1, raw.n - 2));
+	else
+		put(to, raw);
 }
 
 /* ---- grammar ---- */
@@ -145,7 +162,7 @@ add_word(struct parser *p)
 {
 	if (p->after_word)
 		p->local_ok = false;	/* two words without a dot */
-	if (p->words++ > 0 && p->after_word)
+	if (p->words++ > 0 && (p->after_word || p->spaced))
 		put(&p->pool, text(" "));
 	put_word(&p->pool, p->raw);
 	put_word(&p->local, p->raw);
@@ -209,23 +226,41 @@ add_entry(struct parser *p, struct mailbox_entry entry)
 	return ++p->out->n <= p->out->max;
 }
 
-/* obs-route: "@a,@b:", of which the first '@' is read. It is dropped. */
+/* A mailbox is whole, the comments behind it too. */
 static bool
-skip_route(struct parser *p)
+add_mailbox(struct parser *p, struct mailbox_entry entry)
 {
-	struct bytes ignored;
+	size_t at = p->pool.n;
+
+	if (p->shown && entry.display.n == 0) {
+		put_inside(&p->pool, bytes_trim(p->comment));
+		entry.display = bytes_of(p->pool.p + at, p->pool.n - at);
+	}
+	return add_entry(p, entry);
+}
+
+/* obs-route: "@a,@b:", of which the first '@' is read. */
+static bool
+parse_route(struct parser *p, struct bytes *route)
+{
+	size_t at = p->pool.n;
+	struct bytes domain;
 	enum token t;
 
 	for (;;) {
-		if (!parse_domain(p, &ignored, &t) || t != SPECIAL)
+		put(&p->pool, text("@"));
+		if (!parse_domain(p, &domain, &t) || t != SPECIAL)
 			return false;
 		if (p->special == ':')
-			return true;
+			break;
 		while (t == SPECIAL && p->special == ',')
 			t = next_token(p);
 		if (t != SPECIAL || p->special != '@')
 			return false;
+		put(&p->pool, text(","));
 	}
+	*route = bytes_of(p->pool.p + at, p->pool.n - at);
+	return true;
 }
 
 /* The words of a local part up to something else, which is in *then. */
@@ -249,7 +284,7 @@ parse_angle(struct parser *p, struct mailbox_entry *entry)
 
 	parse_words(p, &t);
 	if (t == SPECIAL && p->special == '@' && p->words == 0) {
-		if (!skip_route(p))
+		if (!parse_route(p, &entry->route))
 			return false;
 		parse_words(p, &t);
 	}
@@ -258,6 +293,26 @@ parse_angle(struct parser *p, struct mailbox_entry *entry)
 	if (t == SPECIAL && p->special == '@' && !parse_domain(p, &entry->domain, &t))
 		return false;
 	return t == SPECIAL && p->special == '>';
+}
+
+/* The words were its name. */
+static enum addresses_result
+begin_group(struct parser *p)
+{
+	struct mailbox_entry entry = { .kind = ENTRY_GROUP };
+
+	if (p->words == 0 || p->in_group)
+		return ADDRESSES_SYNTAX;
+	entry.display = bytes_of(p->pool.p + p->display_at, p->pool.n - p->display_at);
+	return !p->shown || add_entry(p, entry) ? ADDRESSES_OK : ADDRESSES_MANY;
+}
+
+static enum addresses_result
+end_group(struct parser *p)
+{
+	p->in_group = false;
+	return !p->shown || add_entry(p, (struct mailbox_entry){ .kind = ENTRY_GROUP_END })
+	    ? ADDRESSES_OK : ADDRESSES_MANY;
 }
 
 /* One element of the list, from its first word through what ends it: *then is END, or
@@ -274,7 +329,7 @@ parse_element(struct parser *p, enum token *then)
 			return ADDRESSES_SYNTAX;
 		*then = next_token(p);
 	} else if (*then == SPECIAL && p->special == ':') {
-		return p->words > 0 && !p->in_group ? ADDRESSES_OK : ADDRESSES_SYNTAX;
+		return begin_group(p);
 	} else if (p->words == 0) {
 		return ADDRESSES_OK;			/* an empty element, obs-addr-list */
 	} else if (!take_local(p, &entry.local)
@@ -283,62 +338,104 @@ parse_element(struct parser *p, enum token *then)
 	}
 	if (*then != END && (*then != SPECIAL || strchr(",;", p->special) == NULL))
 		return ADDRESSES_SYNTAX;
-	return add_entry(p, entry) ? ADDRESSES_OK : ADDRESSES_MANY;
+	return add_mailbox(p, entry) ? ADDRESSES_OK : ADDRESSES_MANY;
 }
 
-/* What stands between elements: ',' and groups. False: it must not be here. */
-static bool
+/* What stands between elements: ',' and groups. */
+static enum addresses_result
 between(struct parser *p, enum token t)
 {
+	if (t == END && p->in_group)
+		return p->shown ? end_group(p) : ADDRESSES_SYNTAX;
 	if (t == END)
-		return !p->in_group;
+		return ADDRESSES_OK;
 	if (t != SPECIAL)
-		return false;
+		return ADDRESSES_SYNTAX;
 	switch (p->special) {
 	case ',':
-		return true;
+		return ADDRESSES_OK;
 	case ':':
 		p->out->groups++;
-		return p->in_group = true;
+		p->in_group = true;
+		return ADDRESSES_OK;
 	case ';':
-		if (!p->in_group)
-			return false;
-		p->in_group = false;
-		return true;
+		if (p->in_group)
+			return end_group(p);
+		return p->shown ? ADDRESSES_OK : ADDRESSES_SYNTAX;
 	default:
-		return false;
+		return ADDRESSES_SYNTAX;
 	}
+}
+
+/* The element that began at start cannot be read: it is an entry up to what ends it. Only forward, and
+ * behind all that was looked at. */
+static enum addresses_result
+add_broken(struct parser *p, struct bytes start)
+{
+	struct mailbox_entry entry = { .kind = ENTRY_BROKEN };
+	size_t n;
+
+	while (p->token != END && (p->token != SPECIAL || strchr(",;", p->special) == NULL)) {
+		if (p->token == BAD)
+			p->rest = bytes_skip(p->rest, p->bad);
+		next_token(p);
+	}
+	n = start.n - p->rest.n - (p->token == SPECIAL ? 1 : 0);
+	entry.display = bytes_trim(bytes_head(start, n));
+	if (entry.display.n > 0 && !add_entry(p, entry))
+		return ADDRESSES_MANY;
+	return between(p, p->token);
 }
 
 static enum addresses_result
 parse_list(struct parser *p)
 {
 	enum addresses_result r;
-	enum token t = SPECIAL;
+	struct bytes start;
+	enum token t;
 
-	while (t != END) {
-		if ((r = parse_element(p, &t)) != ADDRESSES_OK)
-			return r;
-		if (!between(p, t))
-			return ADDRESSES_SYNTAX;
-	}
-	return ADDRESSES_OK;
+	do {
+		start = p->rest;
+		p->comment = bytes_of(NULL, 0);
+		if ((r = parse_element(p, &t)) == ADDRESSES_OK)
+			r = between(p, t);
+		if (r == ADDRESSES_SYNTAX && p->shown)
+			r = add_broken(p, start);
+	} while (r == ADDRESSES_OK && p->token != END);
+	return r;
+}
+
+static enum addresses_result
+parse(struct parser *p, struct bytes value, size_t max, struct arena *a)
+{
+	struct addresses *out = p->out;
+	enum addresses_result r;
+
+	if (max > value.n)
+		max = value.n;		/* more there cannot be */
+	p->rest = value;
+	p->pool.p = arena_alloc(a, 2 * value.n + 1);
+	p->local.p = arena_alloc(a, value.n + 1);
+	*out = (struct addresses){ .v = arena_array(a, max + 1, sizeof *out->v), .max = max };
+	r = parse_list(p);
+	if (out->n > max)
+		out->n = max;
+	out->at = value.n - p->rest.n;
+	return r;
 }
 
 enum addresses_result
 rfc5322_addresses(struct bytes value, size_t max, struct arena *a, struct addresses *out)
 {
-	struct parser p = { .rest = value, .out = out };
-	enum addresses_result r;
+	struct parser p = { .out = out };
 
-	if (max > value.n)
-		max = value.n;		/* more there cannot be */
-	p.pool.p = arena_alloc(a, 2 * value.n + 1);
-	p.local.p = arena_alloc(a, value.n + 1);
-	*out = (struct addresses){ .v = arena_array(a, max + 1, sizeof *out->v), .max = max };
-	r = parse_list(&p);
-	if (out->n > max)
-		out->n = max;
-	out->at = value.n - p.rest.n;
-	return r;
+	return parse(&p, value, max, a);
+}
+
+enum addresses_result
+rfc5322_addresses_shown(struct bytes value, size_t max, struct arena *a, struct addresses *out)
+{
+	struct parser p = { .out = out, .shown = true };
+
+	return parse(&p, value, max, a);
 }

@@ -12,10 +12,20 @@
 
 #include "base/arena.h"
 
+enum entry_kind {
+	ENTRY_MAILBOX,
+	/* These for rfc5322_addresses_shown alone. */
+	ENTRY_GROUP,		/* begins; display is its name */
+	ENTRY_GROUP_END,	/* each group has one */
+	ENTRY_BROKEN,		/* no address; display is the text as it stands, folds in it */
+};
+
 struct mailbox_entry {		/* all in the arena */
+	enum entry_kind	kind;
 	struct bytes	display;	/* words before <>, unquoted, one space between; may be empty */
 	struct bytes	local;		/* unquoted */
 	struct bytes	domain;		/* name, or literal with []; empty: local part alone */
+	struct bytes	route;		/* obs-route, "@a,@b"; mostly empty */
 	bool		in_group;
 };
 
@@ -35,6 +45,17 @@ struct addresses {
 /* value: unfolded or not. The arena takes at most 3 * value.n octets, and max (or
  * value.n) entries. */
 enum addresses_result rfc5322_addresses(struct bytes value, size_t max, struct arena *a,
+    struct addresses *out);
+
+/*
+ * The same for who shows the list as it is: with entries where groups begin and end,
+ * and for what is no address. Never ADDRESSES_SYNTAX: behind an error it goes on with
+ * the next ',' or ';', a group without end ends with the list. When all can be read the
+ * mailboxes are those of rfc5322_addresses, but a display name that is empty is the last
+ * comment, if there is one ("a@b (Name)", as before RFC 822). MANY: the end of a group
+ * may be missing. BROKEN's display is borrowed from the value.
+ */
+enum addresses_result rfc5322_addresses_shown(struct bytes value, size_t max, struct arena *a,
     struct addresses *out);
 
 #endif
