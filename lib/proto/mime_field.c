@@ -425,15 +425,20 @@ mime_param_decode(const struct mime_param *p, unsigned char *out, struct bytes *
 /* ---- other fields ---- */
 
 struct bytes
-mime_token(struct bytes value)
+mime_encoding(struct bytes value, unsigned char room[MIME_ENCODING_MAX])
 {
-	return take_token(&value, ";(");
+	struct bytes rest;
+	bool cut;
+
+	rest = unfold(value, room, MIME_ENCODING_MAX, &cut);
+	return take_token(&rest, ";(");
 }
 
 bool
 mime_encoded(struct bytes value)
 {
-	struct bytes token = mime_token(bytes_head(value, MIME_ENCODING_MAX));
+	unsigned char room[MIME_ENCODING_MAX];
+	struct bytes token = mime_encoding(value, room);
 
 	return bytes_case_eq(token, text("base64")) || bytes_case_eq(token, text("quoted-printable"));
 }

@@ -26,7 +26,7 @@
 #define MIME_TYPE_MAX		1024	/* octets of a Content-Type that decide the structure, unfolded */
 #define MIME_VALUE_MAX		4096	/* octets of a value that are shown; what follows is not read */
 #define MIME_BOUNDARY_MAX	996	/* octets of a boundary: a line has 998 with its "--" */
-#define MIME_ENCODING_MAX	255	/* octets of a Content-Transfer-Encoding */
+#define MIME_ENCODING_MAX	255	/* octets of a Content-Transfer-Encoding that are read, unfolded */
 #define MIME_PIECES_MAX		128	/* parameters as they stand; others are not read */
 #define MIME_PARAMS_MAX		64	/* parameters with their pieces joined; the same */
 
@@ -74,8 +74,8 @@ const struct mime_param *mime_param_find(const struct mime_value *v, const char 
 size_t	mime_param_decode(const struct mime_param *p, unsigned char *out, struct bytes *charset,
 	    struct bytes *language);
 
-/* The first token, borrowed: what a Content-Transfer-Encoding says. Empty: nothing. */
-struct bytes	mime_token(struct bytes value);
+/* What a Content-Transfer-Encoding says, in room. Empty: nothing. */
+struct bytes	mime_encoding(struct bytes value, unsigned char room[MIME_ENCODING_MAX]);
 /* A Content-Transfer-Encoding that hides line ends: nothing inside can be looked for. */
 bool		mime_encoded(struct bytes value);
 /* The first max tags of a Content-Language, borrowed; how many. */

@@ -220,7 +220,8 @@ field_value(struct head *h, struct bytes s)
 			type_octet(h, s.p[i]);
 	else if (h->kind == ENCODING)
 		for (i = 0; i < s.n && h->id_n < sizeof h->id; i++)
-			h->id[h->id_n++] = s.p[i];
+			if (s.p[i] != '\r' && s.p[i] != '\n')
+				h->id[h->id_n++] = s.p[i];
 }
 
 /* ---- lines of a header ---- */
