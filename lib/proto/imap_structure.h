@@ -25,7 +25,8 @@
 #define IMAP_ADDRESSES_MAX	1000	/* entries of one address field: mailboxes, and ends of groups */
 #define IMAP_LANGUAGES_MAX	16	/* tags of a Content-Language */
 /* What an arena must have room for, to work in. It is emptied on the way. */
-#define IMAP_SCRATCH		(3 * IMAP_FIELD_MAX + (IMAP_ADDRESSES_MAX + 1) * sizeof(struct mailbox_entry) + 1024)
+#define IMAP_SCRATCH \
+	(3 * IMAP_FIELD_MAX + (IMAP_ADDRESSES_MAX + 1) * sizeof(struct mailbox_entry) + 1024)
 
 enum {
 	IMAP_EXTENDED = 1,	/* BODYSTRUCTURE; without it BODY */
@@ -34,10 +35,10 @@ enum {
 };
 
 /*
- * header: a message's, as it is stored. A mailbox that is not closed by a domain has the
- * empty string for host, NIL would begin a group; a list's element that is no address is
- * shown as a name, mailbox and host are empty: nothing that the sender's check did not
- * take for an address looks like one. A missing Sender or Reply-To is From.
+ * header: a message's, as it is stored. A mailbox without a domain has the empty string for
+ * host, since NIL would begin a group. An element that is no address is shown as a name, with
+ * mailbox and host empty: what the checks of the sender take for no address is none here. A
+ * Sender or Reply-To that is missing or empty is From.
  */
 void	imap_envelope(struct bytes header, struct arena *scratch, struct buf *out);
 void	imap_body(const struct mime_tree *t, unsigned how, struct arena *scratch, struct buf *out);

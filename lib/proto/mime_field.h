@@ -23,10 +23,11 @@
 
 #include "base/bytes.h"
 
-#define MIME_TYPE_MAX		1024	/* octets of a Content-Type that decide the structure, unfolded */
-#define MIME_VALUE_MAX		4096	/* octets of a value that are shown; what follows is not read */
+/* Octets are counted without line ends. */
+#define MIME_TYPE_MAX		1024	/* octets of a Content-Type that decide the structure */
+#define MIME_VALUE_MAX		4096	/* octets of a value that are shown; others are not read */
 #define MIME_BOUNDARY_MAX	996	/* octets of a boundary: a line has 998 with its "--" */
-#define MIME_ENCODING_MAX	255	/* octets of a Content-Transfer-Encoding that are read, unfolded */
+#define MIME_ENCODING_MAX	255	/* octets of a Content-Transfer-Encoding that are read */
 #define MIME_PIECES_MAX		128	/* parameters as they stand; others are not read */
 #define MIME_PARAMS_MAX		64	/* parameters with their pieces joined; the same */
 
@@ -48,7 +49,7 @@ void	mime_type_parse(struct bytes value, struct mime_type *out);
 
 struct mime_param {
 	struct bytes	name;		/* without "*" and number, as it is written */
-	struct bytes	value;		/* unquoted, pieces joined; extended: charset'language'text, text
+	struct bytes	value;		/* unquoted, pieces joined; extended: charset'language'text,
 					 * with %XX for what is no attribute-char */
 	bool		extended;
 };

@@ -22,6 +22,7 @@ static const struct { const char *value, *want; bool odd; } types[] = {
 	{ "multipart/mixed;; ;x; boundary=a;", "1|multipart|mixed|a", false },
 	{ "multipart/mixed boundary=a", "1|multipart|mixed|", false },
 	{ "multipart/mixed; boundary", "1|multipart|mixed|", false },
+	{ "multipart/mixed (\\);boundary=a); boundary=b", "1|multipart|mixed|b", false },
 	{ "multipart/mixed; (boundary=a", "1|multipart|mixed|", false },
 	{ "multipart/mixed; boundary=\"\"", "1|multipart|mixed|", true },
 	{ "multipart/mixed; boundary=", "1|multipart|mixed|", true },

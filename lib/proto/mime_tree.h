@@ -31,7 +31,7 @@
 #define MIME_BOUNDARIES	8192	/* octets of all open boundaries together */
 #define MIME_TREE_ARENA	((MIME_PARTS_MAX + 1) * (sizeof(struct mime_part) + 32))
 
-/* A place in the stored text. Between two of them: octets, and what is added to make each LF CRLF. */
+/* A place in the stored text. Between two of them is so much, and so many CRs are added in sending. */
 struct mime_mark {
 	size_t		at;		/* octets before it */
 	size_t		bare;		/* LFs before it that have no CR */
@@ -58,8 +58,7 @@ struct mime_part {		/* in the arena */
 	enum mime_kind	kind;
 	bool		in_digest;	/* without a Content-Type it is message/rfc822, RFC 2046 section 5.1.5 */
 	bool		rest;		/* all that follows the last part there was room for */
-	struct mime_mark header, body, end;	/* header with its empty line; of a child of a MESSAGE: the
-						 * message's header */
+	struct mime_mark header, body, end;	/* the header has its empty line */
 	struct bytes	fields[MIME_FIELDS];	/* what follows the colon, in the text; p NULL: none */
 };
 

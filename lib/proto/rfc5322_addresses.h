@@ -17,7 +17,7 @@ enum entry_kind {
 	/* These for rfc5322_addresses_shown alone. */
 	ENTRY_GROUP,		/* begins; display is its name */
 	ENTRY_GROUP_END,	/* each group has one */
-	ENTRY_BROKEN,		/* no address; display is the text as it stands, folds in it */
+	ENTRY_BROKEN,		/* no address; display is the text with its folds */
 };
 
 struct mailbox_entry {		/* all in the arena */
@@ -52,7 +52,7 @@ enum addresses_result rfc5322_addresses(struct bytes value, size_t max, struct a
  * and for what is no address. Never ADDRESSES_SYNTAX: behind an error it goes on with
  * the next ',' or ';', a group without end ends with the list. When all can be read the
  * mailboxes are those of rfc5322_addresses, but a display name that is empty is the last
- * comment, if there is one ("a@b (Name)", as before RFC 822). MANY: the end of a group
+ * comment, if there is one ("a@b (Name)": older than names before <>). MANY: the end of a group
  * may be missing. BROKEN's display is borrowed from the value.
  */
 enum addresses_result rfc5322_addresses_shown(struct bytes value, size_t max, struct arena *a,
