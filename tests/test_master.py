@@ -162,19 +162,18 @@ def test_a_killed_process_is_back_at_once(shared_suite, name):
 def test_who_dies_young_is_started_more_and_more_slowly(make_suite):
     s = make_suite()
     ready(s)
-    gaps, seen = [], 0
-    end = time.monotonic() + 60 * patience()
-    while len(gaps) < 4:
-        assert time.monotonic() < end
-        pid = wait_for(lambda: s.pids("router"), 20 * patience())[0]
-        os.kill(pid, signal.SIGKILL)
-        began = time.monotonic()
-        if began - seen > 0.8:		# on a machine that stood still it has served for a second: from the start again
-            gaps = []
-        wait_for(lambda: s.pids("router") and pid not in s.pids("router"), 20 * patience())
-        seen = time.monotonic()
-        gaps.append(seen - began)
-    assert gaps[-1] > 0.3
+    def fourth_gap():
+        for _ in range(4):
+            pid = wait_for(lambda: s.pids("router"), 20 * patience())[0]
+            os.kill(pid, signal.SIGKILL)
+            began = time.monotonic()
+            wait_for(lambda: s.pids("router") and pid not in s.pids("router"), 20 * patience())
+        return time.monotonic() - began
+    # On a machine that stands still for a second one of them has served, and is rightly started at once.
+    gaps = []
+    while not gaps or (gaps[-1] <= 0.3 and len(gaps) < 6):
+        gaps.append(fourth_gap())
+    assert gaps[-1] > 0.3, gaps
     ready(s)
 
 
