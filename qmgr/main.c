@@ -22,8 +22,18 @@ on_arrived(struct qmgr *m, struct ipc_in *in)
 
 	if (!ipc_get_arrived(in, &a) || !bytes_to_text(a.queue_id, id, sizeof id))
 		return false;
-	if (!early_arrived(m, a.queue_id) && !m->daemon->draining && scan_owns(m->scan) && active_take(m, QUEUE_NEW, id, false) == TAKE_LATER)
+	if (early_arrived(m, a.queue_id) || m->daemon->draining || !scan_owns(m->scan))
+		return true;
+	switch (active_take(m, QUEUE_NEW, id, false)) {
+	case TAKE_DONE:
+		break;
+	case TAKE_LATER:
 		scan_again(m->scan, QUEUE_NEW, id, m->settings->uncertain_backoff_ms);
+		break;
+	case TAKE_FULL:
+		scan_left_some(m->scan);
+		break;
+	}
 	return true;
 }
 

@@ -136,6 +136,7 @@ void		 scan_free(struct scan **s);
 void		 scan_start(struct scan *s);		/* waits for the lock, then begins */
 bool		 scan_owns(const struct scan *s);	/* the queue is ours */
 void		 scan_room(struct scan *s);		/* there is room in memory again */
+void		 scan_left_some(struct scan *s);	/* there was none for a message in new/ */
 /* Looks at that file again after a while, wherever it is then due. */
 void		 scan_again(struct scan *s, enum queue_place place, const char *name, uint64_t after_ms);
 void		 scan_due(struct scan *s, int64_t next_s);	/* a message was moved to later/ */

@@ -118,6 +118,12 @@ more_due(void *arg)
 }
 
 void
+scan_left_some(struct scan *s)
+{
+	s->wants_more = true;
+}
+
+void
 scan_room(struct scan *s)
 {
 	if (s->owns && s->wants_more && !s->qmgr->daemon->draining && !s->more.set)

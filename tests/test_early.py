@@ -136,7 +136,7 @@ def test_somebody_stands_still(suite, kind):
     go_on(deliver)
     suite.maildir("anna").wait(2)
     if kind == "cleanup":
-        time.sleep(12)				# past all of its deadlines
+        time.sleep(4)				# past all of its deadlines
         go_on(still)
     assert sending.result() == 250
     go_on(still)
@@ -201,7 +201,7 @@ def test_a_silent_qmgr_is_not_asked_again_and_again(suite):
     only(suite, 6)
 
 
-@pytest.mark.settings(early_delivery_time="20s", cleanup_workers=1, open_files=256, **SETTINGS)
+@pytest.mark.settings(early_delivery_time="3s", cleanup_workers=1, open_files=256, **SETTINGS)
 def test_more_than_there_are_descriptors_for(suite):
     """qmgr takes fewer into memory then, and gets what is offered without its file: nothing is given up for that."""
     begun(suite)
