@@ -69,7 +69,7 @@ def test_queue(make_suite, small):
 def sendmail(suite):
     """What a user's command ends with."""
     return subprocess.run([os.path.join(suite.build, "bin", "sendmail"), "-C", suite.conf, f"anna@{suite.domain}"],
-                          input=b"Subject: s\n\nx\n").returncode
+                          input=b"Subject: s\n\nx\n", env=suite.environment()).returncode
 
 
 def test_room_is_kept(make_suite, small):

@@ -86,7 +86,7 @@ def test_who_refuses_all_tells_the_client(suite):
     assert e.value.smtp_code == 554 and b"5.4.6 mail loop" in e.value.smtp_error
     suite.wait_log(r"refused after its content: 5\.4\.6")
     r = subprocess.run([os.path.join(suite.build, "bin", "sendmail"), "-C", suite.conf, "anna@hermod.test"],
-                       input=LOOP.encode(), stderr=subprocess.PIPE)
+                       input=LOOP.encode(), stderr=subprocess.PIPE, env=suite.environment())
     assert r.returncode == os.EX_UNAVAILABLE and b"mail loop" in r.stderr
     assert not suite.queue_files()
     suite.send(["anna", "bert"], LOOP)		# one has it: then it is ours
