@@ -169,7 +169,7 @@ def test_cleanup_is_killed(suite):
     go_on(deliver)
     suite.maildir("anna").wait(2)		# it was on its way: once, and without an answer
     suite.wait_queue_empty()
-    suite.send("bert")
+    wait_for(lambda: Sending(suite, "bert").result() == 250, 20 * patience(), step=0.2)	# cleanup is there again
     only(suite, 1, "bert")			# what had not begun was withdrawn
     only(suite, 2, "anna")
 
