@@ -90,7 +90,6 @@ def test_room_is_kept(make_suite, small):
     ballast = fill(suite.queue, 64 << 10)
     time.sleep(0.3)
     assert sendmail(suite) == os.EX_TEMPFAIL
-    suite.wait_log("no mail is taken: .*queue_minfree_submission")
     os.unlink(ballast)
     wait_for(lambda: os.statvfs(suite.queue).f_bavail > 128, 5)
 
