@@ -17,6 +17,15 @@
 
 enum mailbox_format { MAILBOX_MAILDIR, MAILBOX_MBOX };
 
+/* A message's flags, as a set. The first five are RFC 3501 section 2.3.2's, with the bits of enum imap_flag;
+ * from MAIL_KEYWORD on a bit each for 26 keywords, whose names the mailbox keeps (mailbox_keyword). */
+enum mail_flag {
+	MAIL_ANSWERED = 1, MAIL_FLAGGED = 2, MAIL_DELETED = 4, MAIL_SEEN = 8, MAIL_DRAFT = 16,
+	MAIL_FORWARDED = 32,		/* the keyword $Forwarded, RFC 5788; "P" in a Maildir */
+	MAIL_KEYWORD = 64
+};
+#define MAIL_KEYWORDS	26
+
 struct mailbox;		/* an open one */
 
 /* "maildir:/path" or "mbox:/path". */
@@ -26,6 +35,8 @@ bool	mailbox_parse(struct bytes spec, enum mailbox_format *format, char path[102
  * The owner is who we run as: a mailbox of somebody else, a symbolic or hard link in its place is
  * refused. wait_ms: how long to wait for a lock, here and later. NULL: errno, and why in words for the journal. */
 struct mailbox	*mailbox_open(struct bytes spec, int64_t wait_ms, char *why, size_t cap);
+/* A Maildir whose directory is open already: dir is taken. what: for the journal. */
+struct mailbox	*mailbox_open_dir(int dir, const char *what, int64_t wait_ms, char *why, size_t cap);
 void		 mailbox_close(struct mailbox **m);
 /* Directories and files it holds open, for worker_confine. */
 size_t		 mailbox_dirs(const struct mailbox *m, int *dirs, size_t max);
@@ -49,30 +60,87 @@ void		 mailbox_deliver_all(struct mailbox *m, const struct delivery *d, size_t n
 /* What an errno (0: none) means for a delivery; the reply in words. Used by the formats. */
 enum outcome	 mailbox_outcome(int fault, struct buf *reply);
 
-/* ---- reading ---- */
+/* ---- what is there ---- */
 struct mail {
 	uint32_t	uid;
+	uint32_t	flags;		/* enum mail_flag */
+	uint64_t	modseq;		/* RFC 7162 section 3.1; 0 before mailbox_index */
 	uint64_t	octets;		/* as sent: every line end CRLF. Counted, never believed from a file name */
 	bool		sized;		/* octets is known */
-	bool		seen, expunged;
+	bool		recent;		/* no session has looked at it yet, RFC 3501 section 2.3.2 */
+	bool		expunged;	/* by mailbox_expunge or mailbox_move, since the last scan */
 	struct bytes	name;		/* Maildir: base name; mailbox's own, borrowed */
 };
 
 /* Looks at what is there now: gives UIDs, ledger durable. False: errno; not a change of what was known. */
 bool		 mailbox_scan(struct mailbox *m);
+/* From now on scans look after mod-sequences and the cache of the index, too: for IMAP. Before the first scan. */
+void		 mailbox_index(struct mailbox *m);
 uint32_t	 mailbox_uidvalidity(const struct mailbox *m);
+uint32_t	 mailbox_uidnext(const struct mailbox *m);
+uint64_t	 mailbox_highestmodseq(const struct mailbox *m);	/* at least 1 */
 size_t		 mailbox_count(const struct mailbox *m);
 struct mail	*mailbox_mail(struct mailbox *m, size_t i);	/* 0 .. count-1, by rising UID */
+/* Index of the first mail whose UID is that or above; count when there is none. */
+size_t		 mailbox_find(const struct mailbox *m, uint32_t uid);
 bool		 mailbox_size(struct mailbox *m, size_t i);	/* fills octets; false: gone or unreadable */
+bool		 mailbox_date(struct mailbox *m, size_t i, int64_t *wall_s);	/* internal date */
+
+/* The name of the keyword with the flag MAIL_KEYWORD << i; empty: that one is free. Borrowed until the next scan. */
+struct bytes	 mailbox_keyword(const struct mailbox *m, unsigned i);
+/* Its flag; 0: there is none of that name (in any case of letters). */
+uint32_t	 mailbox_keyword_flag(const struct mailbox *m, struct bytes name);
+/* As above; makes it, durably, where there is none. 0: errno; ENOSPC with 26 in use is EMLINK. */
+uint32_t	 mailbox_keyword_make(struct mailbox *m, struct bytes name);
 
 struct mail_reader;	/* a message, its line ends made CRLF, in pieces */
 struct mail_reader *mailbox_read(struct mailbox *m, size_t i);	/* NULL: gone (another program took it), errno */
 long		 mail_reader_get(struct mail_reader *r, void *p, size_t n);	/* 0: end; -1: errno */
 void		 mail_reader_free(struct mail_reader **r);
+/* The whole message as it is stored, appended. False: gone, or larger than room's maximum (EFBIG). */
+bool		 mailbox_text(struct mailbox *m, size_t i, struct buf *room);
+/* What the index has of it (mail/index.h); false: nothing. Until the next scan. */
+struct index_data;
+bool		 mailbox_data(struct mailbox *m, size_t i, struct index_data *out);
+void		 mailbox_data_keep(struct mailbox *m, size_t i, const struct index_data *d);
+
+/* ---- changing ---- */
 
 /* Removes for good, durable; those that are gone already count as removed. False: errno, some may be left. */
 bool		 mailbox_expunge(struct mailbox *m, const size_t *which, size_t n);
 bool		 mailbox_mark_seen(struct mailbox *m, size_t i);
+
+struct flag_change {
+	enum { FLAGS_SET, FLAGS_ADD, FLAGS_REMOVE } how;
+	uint32_t	flags;		/* enum mail_flag */
+	bool		unchangedsince;	/* only where modseq is not above: RFC 7162 section 3.1.3 */
+	uint64_t	modseq;
+};
+enum flag_changed { FLAG_GONE, FLAG_CHANGED, FLAG_SAME /* had them so */, FLAG_MODIFIED /* modseq is above */ };
+/* n messages, by rising index; result: one each. False: errno, the results up to there hold. Mails
+ * have their new flags and mod-sequences. */
+bool		 mailbox_store(struct mailbox *m, const size_t *which, size_t n, const struct flag_change *c,
+		    enum flag_changed *result);
+
+/* A message on its way into a mailbox that nobody sees yet. */
+struct arrival;
+struct arrival	*mailbox_arrive(struct mailbox *m);		/* NULL: errno */
+bool		 arrival_add(struct arrival *a, struct bytes octets);	/* CRLF becomes LF; false: errno, sticks */
+void		 arrival_flags(struct arrival *a, uint32_t flags);
+void		 arrival_date(struct arrival *a, int64_t wall_s);	/* internal date; without it, now */
+void		 arrival_free(struct arrival **a);			/* also drops it, when it was not taken in */
+/* All of them or none, durable, in order; gives their UIDs. The mails are seen by the next scan. */
+bool		 mailbox_take(struct mailbox *m, struct arrival **a, size_t n, uint32_t *uids);
+
+/* Copies, all or none, durable, with flags, keywords and dates; UIDs are those in `to`, in the same order. What is
+ * gone fails with ENOENT. */
+bool		 mailbox_copy(struct mailbox *m, const size_t *which, size_t n, struct mailbox *to, uint32_t *uids);
+/* RFC 6851: each message is in one of both at any time, whatever crashes. uids 0: that one was gone.
+ * False: errno; uids of those that moved are set. */
+bool		 mailbox_move(struct mailbox *m, const size_t *which, size_t n, struct mailbox *to, uint32_t *uids);
+
+/* Gives back what can be made again: for a session that idles. */
+void		 mailbox_rest(struct mailbox *m);
 
 /* The exclusive right to a POP3 session (RFC 1939 section 4): other POP3 sessions are kept out,
  * deliveries and IMAP are not. False: somebody has it. Goes with mailbox_close. */

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * imapd/imapd.h - a session, shared by the files of this folder:
+ *
+ *	session.c	its life: reads commands, calls them by table, sends
+ *	view.c		the selected mailbox as the client was told of it
+ *	select.c	SELECT, EXAMINE, CLOSE, UNSELECT, STATUS, IDLE, CHECK
+ *	store.c		STORE, EXPUNGE, COPY, MOVE
+ *	append.c	APPEND
+ *	fetch.c		FETCH
+ *	search.c	SEARCH
+ *	list.c		LIST, LSUB, CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, NAMESPACE
+ *
+ * A session is straight-line code that blocks, always with a deadline.
+ */
+#ifndef IMAPD_IMAPD_H
+#define IMAPD_IMAPD_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "imapd/session.h"
+#include "mail/folders.h"
+#include "mail/mailbox.h"
+#include "proto/imap_cmd.h"
+#include "proto/imap_set.h"
+
+#define OUT_AT		131072		/* octets gathered before they are sent */
+
+/* A message as the client knows it; its message number is its place in view.told and one. */
+struct told {
+	uint64_t	modseq;
+	uint32_t	uid;
+	uint32_t	flags;		/* enum mail_flag, as was told or is to be told */
+	bool		recent;
+	bool		changed;	/* flags or modseq are to be told yet */
+	bool		gone;		/* expunged, and to be told yet: until then it keeps its number */
+};
+
+struct view {
+	struct mailbox	*box;		/* owned; NULL: no mailbox is selected */
+	struct bytes	name;		/* owned; as folder_name_normal has it */
+	bool		read_only;	/* EXAMINE */
+	struct told	*told;		/* owned; by rising UID */
+	size_t		n, cap;
+	size_t		recent;		/* of them */
+	uint64_t	highest;	/* HIGHESTMODSEQ as told */
+	uint32_t	keywords;	/* told in FLAGS: a bit each, as mailbox_keyword has them */
+	struct imap_range *saved;	/* owned: result of SEARCH that was saved, in UIDs (RFC 5182) */
+	size_t		saved_n;
+};
+
+struct session {
+	const struct imapd_start *start;	/* borrowed */
+	struct imap_reader reader;
+	struct buf	 in, out;	/* owned */
+	struct arena	*arena;		/* owned; of one command */
+	struct folders	*folders;	/* owned */
+	struct view	 view;
+	bool		 condstore;	/* RFC 7162 section 3.1: the client has enabled it */
+	bool		 broken;	/* the client is gone */
+	bool		 quit;
+	unsigned	 errors;	/* commands not understood, in a row */
+};
+
+/* ---- session.c ---- */
+
+/* Tagged: reply(s, cmd, "NO [NONEXISTENT] there is no such mailbox"). */
+void	reply(struct session *s, const struct imap_cmd *cmd, const char *fmt, ...)
+	    __attribute__((format(printf, 3, 4)));
+/* Sends what is gathered once it is OUT_AT octets; `broken` is set when the client is gone. */
+void	flush_if_much(struct session *s);
+void	flush(struct session *s);
+/* The octets as a string the client can read: quoted, or a literal. */
+void	put_string(struct session *s, struct bytes octets);
+/* A mailbox's name on the wire: modified UTF-7, quoted. */
+void	put_mailbox(struct session *s, struct bytes name);
+/* The name a client gave, decoded and normal, in the arena. False: it is none, and the client was told so (NO). */
+bool	mailbox_name(struct session *s, const struct imap_cmd *cmd, struct bytes wire, struct bytes *name);
+/* Answers NO with the code and words for what folders.h said. errno as it left it. */
+void	reply_folder(struct session *s, const struct imap_cmd *cmd, enum folder_result r);
+
+/* ---- view.c ---- */
+
+/* Places (indices into view.told) of the messages that cmd->set means, rising, none twice; in the arena. What UIDs
+ * are not there is passed over. False: the client was answered BAD. */
+struct places { uint32_t *at; size_t n; };
+bool	view_places(struct session *s, const struct imap_cmd *cmd, struct places *out);
+/* The mail behind a place; NULL: it is gone (expunged by another). *i: its index for mailbox_... functions. */
+struct mail *view_mail(struct session *s, size_t place, size_t *i);
+/* "\Seen $Forwarded" without parentheses. */
+void	put_flags(struct session *s, uint32_t flags, bool recent);
+/* Takes \Seen for those of the places that have it not, as FETCH of a body does; told.changed is set for them. */
+void	view_mark_seen(struct session *s, const struct places *p);
+/* The flag of a keyword the client named; 0: none has it. */
+uint32_t view_keyword(struct session *s, struct bytes name);
+
+/* ---- commands ---- */
+
+void	do_fetch(struct session *s, struct imap_cmd *cmd);
+void	do_search(struct session *s, struct imap_cmd *cmd);
+
+void	do_list(struct session *s, struct imap_cmd *cmd);	/* LSUB, too */
+void	do_create(struct session *s, struct imap_cmd *cmd);
+void	do_delete(struct session *s, struct imap_cmd *cmd);
+void	do_rename(struct session *s, struct imap_cmd *cmd);
+void	do_subscribe(struct session *s, struct imap_cmd *cmd);	/* UNSUBSCRIBE, too */
+void	do_namespace(struct session *s, struct imap_cmd *cmd);
+
+/* select.c: "* STATUS name (...)", for LIST-STATUS, too (RFC 5819). False: it could not be read; nothing was said. */
+bool	put_status(struct session *s, struct bytes name, unsigned items);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * mail/folders.h - the mailboxes of one account: which there are, made, renamed,
+ * deleted; subscriptions (RFC 3501 section 6.3.6); special uses (RFC 6154).
+ * doc/mailbox-layout.md has the files. Names are UTF-8, levels separated by '/', INBOX
+ * in capitals: as folder_name_normal makes them (mail/folder_name.h).
+ *
+ * An account has a folder of its own, below which all is; it is the INBOX, too, where that is a
+ * Maildir. Other programs may make and remove folders at any time: nothing is remembered
+ * from one call to the next but what is said.
+ *
+ * Every change is durable when true is returned; a crash at any point leaves the old
+ * state or the new, or what the next one to look completes.
+ */
+#ifndef MAIL_FOLDERS_H
+#define MAIL_FOLDERS_H
+
+#include "base/arena.h"
+#include "mail/folder_name.h"
+#include "mail/mailbox.h"
+
+#define FOLDERS_MAX	10000		/* of an account */
+
+enum folder_use {		/* the bits of enum imap_use, RFC 6154 section 2 */
+	FOLDER_ALL = 1, FOLDER_ARCHIVE = 2, FOLDER_DRAFTS = 4, FOLDER_FLAGGED = 8,
+	FOLDER_JUNK = 16, FOLDER_SENT = 32, FOLDER_TRASH = 64
+};
+
+struct folder_entry {
+	struct bytes	name;		/* in the arena */
+	bool		selectable;	/* else it is only the name of a level: \NoSelect, or \NonExistent */
+	bool		children;
+	bool		subscribed;
+	unsigned	uses;		/* of enum folder_use */
+};
+
+enum folder_result {
+	FOLDER_OK,
+	FOLDER_BAD_NAME,	/* [CANNOT] */
+	FOLDER_EXISTS,		/* [ALREADYEXISTS] */
+	FOLDER_NONE,		/* [NONEXISTENT] */
+	FOLDER_INBOX,		/* cannot be deleted, or made: [CANNOT] */
+	FOLDER_CHILDREN,	/* cannot be deleted: a name of levels that have mailboxes below it */
+	FOLDER_MANY,		/* [LIMIT]: FOLDERS_MAX, or levels */
+	FOLDER_USE_TAKEN,	/* [USEATTR]: another has it, or it cannot be had */
+	FOLDER_FAILED,		/* errno: [SERVERBUG], [OVERQUOTA] ... */
+};
+
+struct folders;
+
+/* spec: of the INBOX, "maildir:/path" or "mbox:/path", as mailbox_open has it; with an mbox there are no
+ * other folders. Opened before the process is confined. NULL: errno, and why in words. */
+struct folders	*folders_open(struct bytes spec, enum folder_layout layout, int64_t wait_ms, char *why,
+		    size_t cap);
+void		 folders_close(struct folders **f);
+size_t		 folders_dirs(const struct folders *f, int *dirs, size_t max);	/* for worker_confine */
+
+/* All of them, by name in the order of octets, INBOX first; the levels between, too, and what is subscribed
+ * but not there (neither selectable nor with children). False: errno. */
+bool		 folders_list(struct folders *f, struct arena *a, struct folder_entry **out, size_t *n);
+
+enum folder_result folders_create(struct folders *f, struct bytes name, unsigned uses);
+/* With its mail. One with children leaves a name (RFC 3501 section 6.3.4). Its UIDVALIDITY is not used
+ * again for that name. Subscriptions stay (RFC 3501 section 6.3.6); its use goes. */
+enum folder_result folders_delete(struct folders *f, struct bytes name);
+/* With all below it; levels above the new name are made. INBOX: its mail moves, it stays, empty; what is
+ * below it stays. Uses go with it, subscriptions stay. */
+enum folder_result folders_rename(struct folders *f, struct bytes from, struct bytes to);
+/* A name need not exist to be unsubscribed from. */
+enum folder_result folders_subscribe(struct folders *f, struct bytes name, bool on);
+
+/* FOLDER_OK and an open mailbox; FOLDER_NONE, also for a name that is not selectable. */
+enum folder_result folders_mailbox(struct folders *f, struct bytes name, struct mailbox **out);
+
+#endif
