@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <openssl/evp.h>
+#include <zlib.h>
 
 #include "base/encode.h"
 #include "base/mem.h"
@@ -82,6 +83,24 @@ test_crc(void **state)
 	assert_int_equal(crc32_of(crc32_of(0, text("12345")), text("6789")), 0xcbf43926);
 	assert_int_equal(crc32_of(0, text("")), 0);
 	assert_int_equal(crc32_of(0xcbf43926, text(NULL)), 0xcbf43926);
+}
+
+/* Short and long ones are counted in different ways. */
+static void
+test_crc_lengths(void **state)
+{
+	unsigned char octets[900];
+	uint32_t chain = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof octets; i++)
+		octets[i] = (unsigned char)(i * 7 + i / 3);
+	for (size_t n = 0; n < 500; n++) {
+		uint32_t want = (uint32_t)crc32(chain, octets + n % 7, (unsigned)n);
+
+		assert_int_equal(crc32_of(chain, bytes_of(octets + n % 7, n)), want);
+		chain = want;
+	}
 }
 
 /* Beside OpenSSL's, for all lengths of the last word. */
@@ -167,6 +186,7 @@ main(void)
 		cmocka_unit_test(test_bad_base64),
 		cmocka_unit_test(test_hex),
 		cmocka_unit_test(test_crc),
+		cmocka_unit_test(test_crc_lengths),
 		cmocka_unit_test(test_siphash),
 		cmocka_unit_test(test_base32),
 		cmocka_unit_test(test_random),
