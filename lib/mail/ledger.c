@@ -12,30 +12,23 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/file.h"
+#include "base/little.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "mail/mailbox.h"
 
 #define MAGIC		"HERMLEDG"
 #define VERSION		1
 #define TRIM_SLACK	1000		/* names that are gone and kept: they may come back from a backup */
+#define GROWN_SLACK	(1u << 20)	/* octets that a copy may have beyond twice what it needs */
+#define APPEND_SHORT	512		/* octets that a disk writes at once */
+#define FLAGS_RECORD	(LEDGER_RECORD + 4)
 #define LOCK_STEP_MS	5
 #define STEM_MAX	220		/* with the longest ending it is still a file name */
 
 enum { LOCK_LEDGER, LOCK_SESSION };	/* octets of the lock file */
 
 /* ---- octets ---- */
-
-static uint32_t
-get_u32(const unsigned char *p)
-{
-	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static uint64_t
-get_u64(const unsigned char *p)
-{
-	return get_u32(p) | (uint64_t)get_u32(p + 4) << 32;
-}
 
 /* What the first record is chained to: the header but for the inode, so that both copies have the same records. */
 static uint32_t
@@ -48,14 +41,15 @@ bool
 ledger_begin(struct bytes file, struct ledger_header *h, struct ledger_cursor *c)
 {
 	if (file.n < LEDGER_HEADER || memcmp(file.p, MAGIC, 8) != 0
-	    || get_u32(file.p + 8) != VERSION
-	    || crc32_of(0, bytes_head(file, 60)) != get_u32(file.p + 60))
+	    || little_u32(file.p + 8) != VERSION
+	    || crc32_of(0, bytes_head(file, 60)) != little_u32(file.p + 60))
 		return false;
-	h->uidvalidity = get_u32(file.p + 12);
-	h->generation = get_u64(file.p + 16);
-	h->inode = get_u64(file.p + 24);
+	h->uidvalidity = little_u32(file.p + 12);
+	h->generation = little_u64(file.p + 16);
+	h->inode = little_u64(file.p + 24);
 	memcpy(h->key, file.p + 32, sizeof h->key);
-	h->uidnext = get_u32(file.p + 48);
+	h->uidnext = little_u32(file.p + 48);
+	h->modseq_floor = little_u64(file.p + 52);
 	if (h->uidvalidity == 0 || h->uidnext == 0)
 		return false;
 	*c = (struct ledger_cursor){ .rest = bytes_skip(file, LEDGER_HEADER),
@@ -63,31 +57,39 @@ ledger_begin(struct bytes file, struct ledger_header *h, struct ledger_cursor *c
 	return true;
 }
 
+/* What has the form of a record; its checksum is not looked at. */
+static bool
+take_record(struct bytes rest, struct ledger_record *r)
+{
+	size_t n;
+
+	if (rest.n < LEDGER_RECORD)
+		return false;
+	r->type = little_u16(rest.p + 4);
+	r->uid = little_u32(rest.p + 8);
+	n = little_u16(rest.p + 6);
+	r->name = bytes_of(rest.p + LEDGER_RECORD, n);
+	return n <= LEDGER_NAME_MAX && rest.n - LEDGER_RECORD >= n;
+}
+
 bool
 ledger_next(struct ledger_cursor *c, struct ledger_record *r)
 {
 	const unsigned char *p = c->rest.p;
-	size_t n;
 
 	if (c->rest.n == 0 || c->damaged)
 		return false;
 	c->damaged = true;
-	if (c->rest.n < LEDGER_RECORD)
+	if (!take_record(c->rest, r)
+	    || crc32_of(c->chain, bytes_of(p + 4, LEDGER_RECORD - 4 + r->name.n)) != little_u32(p))
 		return false;
-	r->type = (unsigned)p[4] | (unsigned)p[5] << 8;
-	n = (size_t)p[6] | (size_t)p[7] << 8;
-	r->uid = get_u32(p + 8);
-	if (n > LEDGER_NAME_MAX || c->rest.n - LEDGER_RECORD < n
-	    || crc32_of(c->chain, bytes_of(p + 4, LEDGER_RECORD - 4 + n)) != get_u32(p))
-		return false;
-	r->name = bytes_of(p + LEDGER_RECORD, n);
 	if (r->type == LEDGER_GIVEN) {
-		if (r->uid <= c->last || n == 0)
+		if (r->uid <= c->last || r->name.n == 0)
 			return false;
 		c->last = r->uid;
 	}
-	c->chain = get_u32(p);
-	c->rest = bytes_skip(c->rest, LEDGER_RECORD + n);
+	c->chain = little_u32(p);
+	c->rest = bytes_skip(c->rest, LEDGER_RECORD + r->name.n);
 	c->damaged = false;
 	return true;
 }
@@ -104,7 +106,7 @@ ledger_put_header(struct buf *out, const struct ledger_header *h)
 	buf_u64(out, h->inode);
 	buf_add(out, bytes_of(h->key, sizeof h->key));
 	buf_u32(out, h->uidnext);
-	buf_u64(out, 0);
+	buf_u64(out, h->modseq_floor);
 	buf_u32(out, crc32_of(0, bytes_skip(buf_bytes(out), at)));
 	return out->full ? 0 : chain_start(out->p + at);
 }
@@ -112,14 +114,12 @@ ledger_put_header(struct buf *out, const struct ledger_header *h)
 uint32_t
 ledger_put_record(struct buf *out, uint32_t chain, const struct ledger_record *r)
 {
-	unsigned char head[LEDGER_RECORD - 4] = {
-		(unsigned char)r->type, (unsigned char)(r->type >> 8),
-		(unsigned char)r->name.n, (unsigned char)(r->name.n >> 8),
-		(unsigned char)r->uid, (unsigned char)(r->uid >> 8),
-		(unsigned char)(r->uid >> 16), (unsigned char)(r->uid >> 24),
-	};
+	unsigned char head[LEDGER_RECORD - 4];
 
 	must(r->name.n <= LEDGER_NAME_MAX);
+	little_put_u16(head, (uint16_t)r->type);
+	little_put_u16(head + 2, (uint16_t)r->name.n);
+	little_put_u32(head + 4, r->uid);
 	chain = crc32_of(chain, bytes_of(head, sizeof head));
 	chain = crc32_of(chain, r->name);
 	buf_u32(out, chain);
@@ -133,7 +133,8 @@ ledger_put_record(struct buf *out, uint32_t chain, const struct ledger_record *r
 struct entry {
 	struct bytes	name;		/* in copy[].file or in the arena */
 	uint32_t	uid;
-	bool		here, seen;
+	uint32_t	flags;		/* enum mail_flag */
+	bool		here;
 };
 
 struct copy {
@@ -145,6 +146,8 @@ struct copy {
 	struct ledger_header header;
 	size_t		good;		/* octets up to the last record that checks */
 	uint32_t	chain;		/* after them */
+	size_t		given;		/* messages in them */
+	uint64_t	floor;		/* header's, or a record's */
 	/* As it was when we last looked or wrote: unchanged, it need not be read. */
 	struct stat	st;
 };
@@ -157,12 +160,14 @@ struct ledger {
 	struct copy	 copy[2];
 	bool		 loaded;	/* what follows is what the files say */
 	bool		 behind;	/* the copies could not be brought to what follows */
-	struct ledger_header header;	/* uidnext is the present one */
+	bool		 made;		/* since it was locked: nobody was told of any of it */
+	struct ledger_header header;	/* uidnext and modseq_floor are the present ones */
 	struct arena	*names;		/* owned */
 	struct entry	*entry;		/* owned; by rising UID */
 	size_t		 n, cap, here;
 	uint32_t	*slot;		/* owned; hash table: index + 1, 0 is free */
 	size_t		 slots;		/* a power of two */
+	size_t		 octets;	/* that the records of all entries need */
 };
 
 struct ledger *
@@ -206,7 +211,7 @@ const unsigned char *ledger_key(const struct ledger *l) { return l->header.key; 
 
 /* The slot where name is, or the free one where it would be. */
 static uint32_t *
-slot_of(struct ledger *l, struct bytes name)
+slot_of(const struct ledger *l, struct bytes name)
 {
 	size_t i = (size_t)hash_bytes(name) & (l->slots - 1);
 
@@ -215,13 +220,18 @@ slot_of(struct ledger *l, struct bytes name)
 	return &l->slot[i];
 }
 
+/* Room for n entries, in a table that they fill by half. */
 static void
-grow(struct ledger *l)
+make_room(struct ledger *l, size_t n)
 {
-	l->cap = l->cap ? l->cap * 2 : 256;
+	if (n <= l->cap)
+		return;
+	l->cap = l->cap ? l->cap : 256;
+	while (l->cap < n)
+		l->cap *= 2;
 	l->entry = mem_resize(l->entry, l->cap * sizeof *l->entry);
 	mem_free(l->slot);
-	l->slots = l->cap * 4;
+	l->slots = l->cap * 2;
 	l->slot = mem_array(l->slots, sizeof *l->slot);
 	for (size_t i = 0; i < l->n; i++)
 		*slot_of(l, l->entry[i].name) = (uint32_t)(i + 1);
@@ -231,7 +241,7 @@ static void
 forget_all(struct ledger *l)
 {
 	arena_reset(l->names);
-	l->n = l->here = 0;
+	l->n = l->here = l->octets = 0;
 	if (l->slot)
 		memset(l->slot, 0, l->slots * sizeof *l->slot);
 }
@@ -239,10 +249,10 @@ forget_all(struct ledger *l)
 static struct entry *
 add_entry(struct ledger *l, struct bytes name, uint32_t uid)
 {
-	if (l->n == l->cap)
-		grow(l);
+	make_room(l, l->n + 1);
 	l->entry[l->n] = (struct entry){ .name = name, .uid = uid };
 	*slot_of(l, name) = (uint32_t)(l->n + 1);	/* a name twice: the later counts */
+	l->octets += LEDGER_RECORD + name.n + FLAGS_RECORD;
 	return &l->entry[l->n++];
 }
 
@@ -308,6 +318,7 @@ lock_octet(struct ledger *l, off_t octet, int64_t wait_ms)
 bool
 ledger_lock(struct ledger *l, int64_t wait_ms)
 {
+	l->made = false;
 	if (lock_octet(l, LOCK_LEDGER, wait_ms))
 		return true;
 	if (errno == EAGAIN)
@@ -344,6 +355,16 @@ remember(struct ledger *l, struct copy *c)
 }
 
 static uint32_t
+put_flags(struct buf *out, uint32_t chain, uint32_t uid, uint32_t flags)
+{
+	unsigned char octets[4];
+	struct ledger_record r = { LEDGER_FLAGS, uid, bytes_of(octets, sizeof octets) };
+
+	little_put_u32(octets, flags);
+	return ledger_put_record(out, chain, &r);
+}
+
+static uint32_t
 put_all(struct ledger *l, struct buf *out)
 {
 	uint32_t chain = ledger_put_header(out, &l->header);
@@ -355,10 +376,8 @@ put_all(struct ledger *l, struct buf *out)
 		if (*slot_of(l, e->name) != i + 1)
 			continue;			/* a later one has the name */
 		chain = ledger_put_record(out, chain, &r);
-		if (e->seen) {
-			r = (struct ledger_record){ LEDGER_SEEN, e->uid, { NULL, 0 } };
-			chain = ledger_put_record(out, chain, &r);
-		}
+		if (e->flags != 0)
+			chain = put_flags(out, chain, e->uid, e->flags);
 	}
 	return chain;
 }
@@ -380,6 +399,7 @@ write_copy(struct ledger *l, struct copy *c)
 	good = fstat(fd, &st) == 0;
 	l->header.inode = st.st_ino;
 	c->header = l->header;
+	c->floor = l->header.modseq_floor;
 	c->chain = put_all(l, &out);
 	c->good = out.n;
 	if (good && out.full) {
@@ -419,15 +439,39 @@ judge(struct copy *c)
 	struct ledger_record r;
 
 	c->readable = c->clean = false;
-	c->good = 0;
+	c->good = c->given = 0;
 	if (!ledger_begin(buf_bytes(&c->file), &c->header, &k))
 		return;
 	c->readable = true;
-	while (ledger_next(&k, &r))
-		;
+	c->floor = c->header.modseq_floor;
+	while (ledger_next(&k, &r)) {
+		c->given += r.type == LEDGER_GIVEN;
+		if (r.type == LEDGER_FLOOR && r.name.n == 8 && little_u64(r.name.p) > c->floor)
+			c->floor = little_u64(r.name.p);
+	}
 	c->clean = !k.damaged;
 	c->good = c->file.n - k.rest.n;
 	c->chain = k.chain;
+}
+
+/* Both have the same octets, but for the inode: they need not be counted again. */
+static bool
+judge_as(struct copy *c, const struct copy *known)
+{
+	struct bytes a = buf_bytes(&c->file), b = buf_bytes(&known->file);
+	struct ledger_cursor k;
+
+	if (!known->readable || !ledger_begin(a, &c->header, &k) || a.n != b.n
+	    || memcmp(a.p, b.p, 24) != 0 || memcmp(a.p + 32, b.p + 32, 28) != 0
+	    || !bytes_eq(k.rest, bytes_skip(b, LEDGER_HEADER)))
+		return false;
+	c->readable = true;
+	c->clean = known->clean;
+	c->good = known->good;
+	c->given = known->given;
+	c->chain = known->chain;
+	c->floor = known->floor;
+	return true;
 }
 
 /* ENOENT, or something that is no file, is a copy lost; what else keeps us from reading is not. */
@@ -481,6 +525,7 @@ alike(const struct copy *a, const struct copy *b)
 	return a->readable && b->readable && a->clean && b->clean && a->good == b->good
 	    && a->header.generation == b->header.generation
 	    && a->header.uidvalidity == b->header.uidvalidity
+	    && a->floor == b->floor
 	    && (a->good == LEDGER_HEADER || memcmp(a->file.p + LEDGER_HEADER,
 	    b->file.p + LEDGER_HEADER, a->good - LEDGER_HEADER) == 0);
 }
@@ -502,22 +547,49 @@ entry_of(struct ledger *l, uint32_t uid)
 }
 
 static void
+take_flags(struct ledger *l, const struct ledger_record *r)
+{
+	struct entry *e = entry_of(l, r->uid);
+
+	if (e && r->type == LEDGER_SEEN)
+		e->flags |= MAIL_SEEN;
+	else if (e && r->name.n == 4)
+		e->flags = little_u32(r->name.p);
+}
+
+/* What is good of a copy. That its checksums are right is known already. */
+static void
 take_records(struct ledger *l, struct copy *c)
 {
-	struct ledger_cursor k;
+	struct bytes rest = bytes_skip(bytes_head(buf_bytes(&c->file), c->good), LEDGER_HEADER);
 	struct ledger_record r;
-	struct entry *e;
+	uint32_t last = 0;
 
 	forget_all(l);
-	must(ledger_begin(buf_bytes(&c->file), &l->header, &k));
-	while (ledger_next(&k, &r)) {
-		if (r.type == LEDGER_GIVEN)
+	make_room(l, c->given);
+	l->header = c->header;
+	for (; rest.n > 0; rest = bytes_skip(rest, LEDGER_RECORD + r.name.n)) {
+		must(take_record(rest, &r));
+		if (r.type == LEDGER_GIVEN) {
 			add_entry(l, r.name, r.uid);
-		else if (r.type == LEDGER_SEEN && (e = entry_of(l, r.uid)) != NULL)
-			e->seen = true;
+			last = r.uid;
+		} else if (r.type == LEDGER_SEEN || r.type == LEDGER_FLAGS)
+			take_flags(l, &r);
 	}
-	if (k.last >= l->header.uidnext)
-		l->header.uidnext = k.last + 1;
+	if (last >= l->header.uidnext)
+		l->header.uidnext = last + 1;
+}
+
+/* The greatest that either copy knows, for it may have been told. */
+static void
+take_floor(struct ledger *l)
+{
+	l->header.modseq_floor = 0;
+	for (int i = 0; i < 2; i++)
+		if (l->copy[i].readable && l->copy[i].floor > l->header.modseq_floor)
+			l->header.modseq_floor = l->copy[i].floor;
+	if (l->header.modseq_floor > LEDGER_MODSEQ_LAST)
+		l->header.modseq_floor = LEDGER_MODSEQ_LAST;
 }
 
 /* Beyond what a copy may have had. Of one that says nothing any more: it was chosen when the file was made, or
@@ -545,6 +617,8 @@ begin_anew(struct ledger *l)
 	memset(&l->header, 0, sizeof l->header);
 	l->header.uidvalidity = now > least ? now : least;
 	l->header.uidnext = 1;
+	l->header.modseq_floor = LEDGER_MODSEQ_STEP;	/* there now, it needs no write of its own later */
+	l->made = true;
 	random_fill(l->header.key, sizeof l->header.key);
 }
 
@@ -579,6 +653,17 @@ rebuild(struct ledger *l)
 	return write_both(l);
 }
 
+/* Nobody knows what was told since the backup was made. */
+static void
+skip_far(struct ledger *l)
+{
+	struct ledger_header *h = &l->header;
+
+	h->uidnext = h->uidnext < LEDGER_UID_LAST - LEDGER_UID_SKIP ? h->uidnext + LEDGER_UID_SKIP : LEDGER_UID_LAST;
+	h->modseq_floor = h->modseq_floor < LEDGER_MODSEQ_LAST - LEDGER_MODSEQ_SKIP
+	    ? h->modseq_floor + LEDGER_MODSEQ_SKIP : LEDGER_MODSEQ_LAST;
+}
+
 static bool
 settle(struct ledger *l)
 {
@@ -588,13 +673,13 @@ settle(struct ledger *l)
 	if (!trustworthy(best, other))
 		return rebuild(l);
 	take_records(l, best);
+	take_floor(l);
 	if (alike(best, other) && at_home(best) && at_home(other)) {
 		buf_release(&other->file);
 		return true;
 	}
 	if (!at_home(best)) {
-		l->header.uidnext = l->header.uidnext < LEDGER_UID_LAST - LEDGER_UID_SKIP
-		    ? l->header.uidnext + LEDGER_UID_SKIP : LEDGER_UID_LAST;
+		skip_far(l);
 		return repair(l, "it was copied or restored; the next UIDs begin far beyond");
 	}
 	return repair(l, other->absent ? "one copy was missing"
@@ -625,7 +710,8 @@ ledger_load(struct ledger *l)
 	for (int i = 0; i < 2; i++) {
 		if (!read_copy(l, &l->copy[i]))
 			return false;
-		judge(&l->copy[i]);
+		if (i == 0 || !judge_as(&l->copy[i], &l->copy[0]))
+			judge(&l->copy[i]);
 	}
 	l->loaded = settle(l);
 	return l->loaded;
@@ -652,7 +738,7 @@ ledger_find(struct ledger *l, struct bytes name, bool *seen)
 	e = &l->entry[at - 1];
 	l->here += !e->here;
 	e->here = true;
-	*seen = e->seen;
+	*seen = (e->flags & MAIL_SEEN) != 0;
 	return e->uid;
 }
 
@@ -662,15 +748,21 @@ ledger_missing(const struct ledger *l)
 	return l->n - l->here;
 }
 
-/* One copy after the other: a crash never finds both torn. */
+/* One copy after the other: a crash never finds both torn. So the first is synced before the second
+ * is begun, but for what is too short to be torn, where nobody waits for it. */
 static bool
 append(struct ledger *l, struct bytes records, uint32_t chain, bool durable)
 {
+	if (!l->loaded) {		/* one of the copies has more than we know */
+		errno = EIO;
+		return false;
+	}
 	for (int i = 0; i < 2; i++) {
 		struct copy *c = &l->copy[i];
 		int fd = file_open(l->dir, c->name, O_WRONLY, 0);
+		bool sync = durable || (i == 0 && records.n > APPEND_SHORT);
 		bool good = fd != -1 && file_pwrite(fd, records, (off_t)c->good)
-		    && (!durable || fdatasync(fd) == 0) && fstat(fd, &c->st) == 0;
+		    && (!sync || fdatasync(fd) == 0) && fstat(fd, &c->st) == 0;
 
 		fd_close(&fd);
 		if (!good) {
@@ -726,29 +818,61 @@ ledger_give(struct ledger *l, const struct bytes *names, size_t n, uint32_t *uid
 	return good;
 }
 
+uint32_t
+ledger_flags(const struct ledger *l, struct bytes name)
+{
+	uint32_t at = l->slot ? *slot_of(l, name) : 0;
+
+	return at == 0 ? 0 : l->entry[at - 1].flags;
+}
+
+/* Flags that were set again and again are written once more, and the earlier ones let go. */
+static bool
+make_shorter(struct ledger *l)
+{
+	return l->copy[0].good / 2 <= LEDGER_HEADER + l->octets + GROWN_SLACK || write_both(l);
+}
+
+bool
+ledger_set_flags(struct ledger *l, const uint32_t *uids, const uint32_t *flags, size_t n, bool durable)
+{
+	struct buf out;
+	uint32_t chain;
+	bool good;
+
+	for (size_t i = 0; i < n; i++)
+		if (!entry_of(l, uids[i])) {
+			errno = ENOENT;
+			return false;
+		}
+	if (n == 0)
+		return true;
+	if ((l->behind && !write_both(l)) || !make_shorter(l))
+		return false;
+	buf_init(&out, LEDGER_MAX);
+	chain = l->copy[0].chain;
+	for (size_t i = 0; i < n; i++)
+		chain = put_flags(&out, chain, uids[i], flags[i]);
+	errno = EFBIG;
+	good = !out.full && append(l, buf_bytes(&out), chain, durable);
+	buf_fini(&out);
+	for (size_t i = 0; good && i < n; i++)
+		entry_of(l, uids[i])->flags = flags[i];
+	return good;
+}
+
 bool
 ledger_mark_seen(struct ledger *l, struct bytes name)
 {
-	uint32_t at = l->slot ? *slot_of(l, name) : 0, chain;
-	struct ledger_record r = { LEDGER_SEEN, 0, { NULL, 0 } };
-	struct buf out;
-	bool good;
+	uint32_t at = l->slot ? *slot_of(l, name) : 0, flags;
 
 	if (at == 0) {
 		errno = ENOENT;
 		return false;
 	}
-	if (l->entry[at - 1].seen)
-		return true;
-	if (l->behind && !write_both(l))
-		return false;
-	r.uid = l->entry[at - 1].uid;
-	buf_init(&out, LEDGER_RECORD);
-	chain = ledger_put_record(&out, l->copy[0].chain, &r);
-	good = append(l, buf_bytes(&out), chain, false);
-	buf_fini(&out);
-	l->entry[at - 1].seen |= good;
-	return good;
+	flags = l->entry[at - 1].flags | MAIL_SEEN;
+	return flags == l->entry[at - 1].flags
+	    || ledger_set_flags(l, &l->entry[at - 1].uid, &flags, 1, false);
 }
 
 void
@@ -762,9 +886,53 @@ ledger_trim(struct ledger *l)
 		if (l->entry[i].here)
 			l->entry[kept++] = l->entry[i];
 	l->n = l->here = kept;
+	l->octets = 0;
 	memset(l->slot, 0, l->slots * sizeof *l->slot);
-	for (size_t i = 0; i < l->n; i++)
+	for (size_t i = 0; i < l->n; i++) {
 		*slot_of(l, l->entry[i].name) = (uint32_t)(i + 1);
+		l->octets += LEDGER_RECORD + l->entry[i].name.n + FLAGS_RECORD;
+	}
 	if (!write_both(l))
 		log_errno("mailbox %s: cannot make the ledger shorter", l->what);
+}
+
+/* ---- mod-sequences ---- */
+
+uint64_t ledger_modseq_floor(const struct ledger *l) { return l->header.modseq_floor; }
+uint64_t ledger_modseq_told(const struct ledger *l) { return l->made ? 0 : l->header.modseq_floor; }
+
+bool
+ledger_raise_floor(struct ledger *l, uint64_t floor)
+{
+	unsigned char octets[8];
+	struct ledger_record r = { LEDGER_FLOOR, 0, bytes_of(octets, sizeof octets) };
+	uint32_t chain;
+	struct buf out;
+	bool good;
+
+	if (floor <= l->header.modseq_floor)
+		return true;
+	if (floor > LEDGER_MODSEQ_LAST) {
+		errno = ERANGE;
+		return false;
+	}
+	if (l->behind && !write_both(l))
+		return false;
+	little_put_u64(octets, floor);
+	buf_init(&out, LEDGER_RECORD + sizeof octets);
+	chain = ledger_put_record(&out, l->copy[0].chain, &r);
+	good = append(l, buf_bytes(&out), chain, true);
+	buf_fini(&out);
+	if (good)
+		l->header.modseq_floor = floor;
+	return good;
+}
+
+bool
+ledger_modseq_reserve(struct ledger *l, uint64_t highest)
+{
+	if (highest <= l->header.modseq_floor)
+		return true;
+	return ledger_raise_floor(l, highest < LEDGER_MODSEQ_LAST - LEDGER_MODSEQ_STEP
+	    ? highest + LEDGER_MODSEQ_STEP : highest);
 }

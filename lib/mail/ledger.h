@@ -3,7 +3,10 @@
  * mail/ledger.h - which UID each message of a mailbox has: RFC 9051 section 2.3.1.1.
  * A short file, kept twice, beside the mail; doc/ledger-format.md has it octet by octet. A UID is
  * durable in both copies before anybody is told. Messages are known by name:
- * Maildir's base names, or hashes of what stands in an mbox.
+ * Maildir's base names, or hashes of what stands in an mbox. Of an mbox it has the flags, too.
+ *
+ * It also knows up to where mod-sequences (RFC 7162 section 3.1) may have been told: the index
+ * that has them is only a cache, and when it is lost the next ones begin above that floor.
  *
  * One copy lost or damaged: made again from the other. Both damaged: UIDVALIDITY
  * changes, and only then; the journal says why. Copied or restored from a backup: nobody knows
@@ -22,6 +25,9 @@
 #define LEDGER_MAX	(512u << 20)		/* octets of a file */
 #define LEDGER_UID_SKIP	65536			/* after a restore */
 #define LEDGER_UID_LAST	0xffff0000u		/* UIDs beyond it want a new UIDVALIDITY */
+#define LEDGER_MODSEQ_STEP 100000		/* by so many the floor is raised: a write a hundred thousand changes */
+#define LEDGER_MODSEQ_SKIP (1ull << 32)		/* after a restore */
+#define LEDGER_MODSEQ_LAST (1ull << 62)		/* they have 63 bits: RFC 7162 section 7 */
 
 /* ---- the pure half: octets to records and back ---- */
 
@@ -30,11 +36,14 @@ struct ledger_header {
 	uint64_t	generation;		/* one more each time that both copies are written anew */
 	uint64_t	inode;			/* of the file that this was written to */
 	unsigned char	key[16];		/* random; for hashes that serve as names */
+	uint64_t	modseq_floor;		/* when this was written */
 };
 
 enum ledger_type {
 	LEDGER_GIVEN	= 1,	/* this message has that UID; UIDs only rise */
-	LEDGER_SEEN	= 3,	/* it was read: for mailboxes that cannot note it elsewhere */
+	LEDGER_SEEN	= 3,	/* MAIL_SEEN is added to its flags. Not written any more */
+	LEDGER_FLAGS	= 4,	/* its flags, enum mail_flag, 4 octets: for mailboxes that cannot note them elsewhere */
+	LEDGER_FLOOR	= 5,	/* of no message: mod-sequences up to this one may have been told, 8 octets */
 };
 
 struct ledger_record { unsigned type; uint32_t uid; struct bytes name; };
@@ -81,7 +90,20 @@ size_t		 ledger_missing(const struct ledger *l);	/* had a UID and were not looke
 /* Gives names (at most LEDGER_NAME_MAX octets, not known yet) the next UIDs, in order; durable. */
 bool		 ledger_give(struct ledger *l, const struct bytes *names, size_t n, uint32_t *uids);
 bool		 ledger_mark_seen(struct ledger *l, struct bytes name);	/* durable soon, not at once */
+uint32_t	 ledger_flags(const struct ledger *l, struct bytes name);	/* enum mail_flag; 0 for what is not known */
+/* n messages, in one append: all or none. durable: before it returns; else soon. ENOENT: a UID that is not known. */
+bool		 ledger_set_flags(struct ledger *l, const uint32_t *uids, const uint32_t *flags, size_t n,
+		    bool durable);
 /* Forgets the names that are gone, once they are many. */
 void		 ledger_trim(struct ledger *l);
+
+/* Mod-sequences up to this one may be told; those above it when ledger_raise_floor says so. */
+uint64_t	 ledger_modseq_floor(const struct ledger *l);
+/* For index_load: up to this one they may have been told already. 0: none, the ledger was made since ledger_lock. */
+uint64_t	 ledger_modseq_told(const struct ledger *l);
+/* At least so high, durable in both copies. ERANGE: above LEDGER_MODSEQ_LAST. */
+bool		 ledger_raise_floor(struct ledger *l, uint64_t floor);
+/* Before a mod-sequence is told that is the highest so far: raises the floor by a step where that is needed. */
+bool		 ledger_modseq_reserve(struct ledger *l, uint64_t highest);
 
 #endif

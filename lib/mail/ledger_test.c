@@ -12,9 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/encode.h"
 #include "base/file.h"
+#include "base/little.h"
 #include "base/mem.h"
 #include "mail/ledger.h"
+#include "mail/mailbox.h"
 
 static char dir_name[64];
 static int dir;
@@ -92,6 +95,24 @@ overwrite(const char *name, struct bytes content)
 
 	assert_int_not_equal(fd, -1);
 	assert_true(file_write(fd, content));
+	close(fd);
+}
+
+/* The same, as if it had been written to this very file. */
+static void
+overwrite_at_home(const char *name, struct bytes content)
+{
+	unsigned char header[LEDGER_HEADER];
+	struct stat st;
+	int fd;
+
+	overwrite(name, content);
+	memcpy(header, content.p, sizeof header);
+	fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(fstat(fd, &st), 0);
+	little_put_u64(header + 24, st.st_ino);
+	little_put_u32(header + 60, crc32_of(0, bytes_of(header, 60)));
+	assert_true(file_pwrite(fd, bytes_of(header, sizeof header), 0));
 	close(fd);
 }
 
@@ -332,6 +353,7 @@ test_restored(void **state)
 	l = opened();
 	assert_int_equal(ledger_uidvalidity(l), validity);
 	assert_int_equal(uid_of(l, "a9"), 10);
+	assert_int_equal(ledger_modseq_floor(l), LEDGER_MODSEQ_STEP + LEDGER_MODSEQ_SKIP);
 	give(l, "b", 1, 11 + LEDGER_UID_SKIP);
 	ledger_free(&l);
 	l = opened();
@@ -366,6 +388,30 @@ test_trim(void **state)
 	ledger_free(&l);
 }
 
+/* Both copies, as a test wants them. */
+static void
+write_copies(const struct ledger_header *given, const struct ledger_record *r, size_t n, bool second)
+{
+	for (int i = 0; i < 1 + second; i++) {
+		int fd = openat(dir, files[i], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		struct ledger_header h = *given;
+		struct stat st;
+		uint32_t chain;
+		struct buf b;
+
+		assert_int_not_equal(fd, -1);
+		assert_int_equal(fstat(fd, &st), 0);
+		h.inode = st.st_ino;
+		buf_init(&b, 1000);
+		chain = ledger_put_header(&b, &h);
+		for (size_t k = 0; k < n; k++)
+			chain = ledger_put_record(&b, chain, &r[k]);
+		assert_true(file_write(fd, buf_bytes(&b)));
+		buf_fini(&b);
+		close(fd);
+	}
+}
+
 static void
 test_uids_used_up(void **state)
 {
@@ -375,20 +421,7 @@ test_uids_used_up(void **state)
 	struct ledger *l;
 
 	(void)state;
-	for (int i = 0; i < 2; i++) {
-		int fd = openat(dir, files[i], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-		struct buf b;
-		struct stat st;
-
-		buf_init(&b, 100);
-		fstat(fd, &st);
-		h.inode = st.st_ino;
-		ledger_put_header(&b, &h);
-		assert_int_equal(b.n, LEDGER_HEADER);
-		assert_true(file_write(fd, buf_bytes(&b)));
-		buf_fini(&b);
-		close(fd);
-	}
+	write_copies(&h, NULL, 0, true);
 	l = opened();
 	validity = ledger_uidvalidity(l);
 	assert_int_equal(validity, 77);
@@ -433,6 +466,224 @@ test_what_a_crash_left(void **state)
 	ledger_free(&l);
 }
 
+/* ---- flags ---- */
+
+static void
+test_flags(void **state)
+{
+	struct ledger *l = opened();
+	uint32_t uids[3] = { 2, 4, 5 }, flags[3] = { MAIL_FLAGGED, MAIL_SEEN | (uint32_t)MAIL_KEYWORD << 25, 0 };
+	bool seen = true;
+
+	(void)state;
+	give(l, "a", 5, 1);
+	assert_true(ledger_set_flags(l, uids, flags, 3, true));
+	ledger_free(&l);
+	l = opened();
+	assert_int_equal(ledger_flags(l, text("a0")), 0);
+	assert_int_equal(ledger_flags(l, text("a1")), MAIL_FLAGGED);
+	assert_int_equal(ledger_flags(l, text("a3")), MAIL_SEEN | (uint32_t)MAIL_KEYWORD << 25);
+	assert_int_equal(ledger_flags(l, text("none")), 0);
+	assert_int_equal(ledger_find(l, text("a1"), &seen), 2);
+	assert_false(seen);
+	assert_true(ledger_mark_seen(l, text("a1")));
+	assert_true(ledger_mark_seen(l, text("a1")));
+	assert_false(ledger_mark_seen(l, text("none")));
+	assert_int_equal(errno, ENOENT);
+	assert_int_equal(unlinkat(dir, files[0], 0), 0);
+	ledger_free(&l);
+	l = opened();			/* written anew */
+	assert_int_equal(ledger_flags(l, text("a1")), MAIL_FLAGGED | MAIL_SEEN);
+	assert_int_equal(ledger_flags(l, text("a3")), MAIL_SEEN | (uint32_t)MAIL_KEYWORD << 25);
+	flags[1] = 0;
+	assert_true(ledger_set_flags(l, uids, flags, 2, false));
+	ledger_free(&l);
+	l = opened();
+	assert_int_equal(ledger_flags(l, text("a1")), MAIL_FLAGGED);
+	assert_int_equal(ledger_flags(l, text("a3")), 0);
+	ledger_free(&l);
+}
+
+/* All or none. */
+static void
+test_flags_of_what_is_not_known(void **state)
+{
+	struct ledger *l = opened();
+	uint32_t uids[2] = { 1, 9 }, flags[2] = { MAIL_SEEN, MAIL_SEEN };
+
+	(void)state;
+	give(l, "a", 2, 1);
+	assert_false(ledger_set_flags(l, uids, flags, 2, true));
+	assert_int_equal(errno, ENOENT);
+	assert_int_equal(ledger_flags(l, text("a0")), 0);
+	assert_true(ledger_set_flags(l, NULL, NULL, 0, true));
+	ledger_free(&l);
+}
+
+/* Flags set over and over do not make the file longer and longer. */
+static void
+test_flags_again_and_again(void **state)
+{
+	struct ledger *l = opened();
+	uint32_t uids[100], flags[100];
+	struct stat st;
+
+	(void)state;
+	give(l, "a", 100, 1);
+	for (uint32_t i = 0; i < 100; i++)
+		uids[i] = i + 1;
+	for (uint32_t round = 0; round < 2500; round++) {
+		for (uint32_t i = 0; i < 100; i++)
+			flags[i] = round ^ i;
+		assert_true(ledger_set_flags(l, uids, flags, 100, false));
+		assert_int_equal(fstatat(dir, files[0], &st, 0), 0);
+		assert_true(st.st_size < 3 << 20);
+	}
+	assert_int_equal(ledger_flags(l, text("a7")), 2499 ^ 7);
+	ledger_free(&l);
+	l = opened();
+	assert_int_equal(ledger_flags(l, text("a7")), 2499 ^ 7);
+	ledger_free(&l);
+}
+
+/* What was written before there were flags, and records that are not as they should be. */
+static void
+test_old_and_odd_records(void **state)
+{
+	struct ledger_header h = { .uidvalidity = 77, .uidnext = 1, .generation = 1 };
+	const struct ledger_record r[] = {
+		{ LEDGER_GIVEN, 1, text("a") }, { LEDGER_SEEN, 1, { NULL, 0 } },
+		{ LEDGER_GIVEN, 2, text("b") }, { LEDGER_FLAGS, 2, bytes_of("\1\0\0\0", 4) },
+		{ LEDGER_SEEN, 2, { NULL, 0 } },
+		{ LEDGER_GIVEN, 3, text("c") }, { LEDGER_FLAGS, 3, bytes_of("\1\0\0", 3) },
+		{ LEDGER_FLAGS, 9, bytes_of("\1\0\0\0", 4) }, { LEDGER_SEEN, 9, { NULL, 0 } },
+		{ LEDGER_FLOOR, 0, text("seven..") }, { 99, 3, text("unknown") },
+	};
+	struct ledger *l;
+
+	(void)state;
+	write_copies(&h, r, LEN(r), true);
+	l = opened();
+	assert_int_equal(ledger_uidvalidity(l), 77);
+	assert_int_equal(ledger_uidnext(l), 4);
+	assert_int_equal(ledger_flags(l, text("a")), MAIL_SEEN);
+	assert_int_equal(ledger_flags(l, text("b")), MAIL_SEEN | MAIL_ANSWERED);
+	assert_int_equal(ledger_flags(l, text("c")), 0);
+	assert_int_equal(ledger_modseq_floor(l), 0);
+	assert_int_equal(ledger_modseq_told(l), 0);
+	assert_true(ledger_modseq_reserve(l, 1));
+	assert_int_equal(ledger_modseq_floor(l), 1 + LEDGER_MODSEQ_STEP);
+	ledger_free(&l);
+	l = opened();
+	assert_int_equal(ledger_modseq_floor(l), 1 + LEDGER_MODSEQ_STEP);
+	ledger_free(&l);
+}
+
+/* ---- mod-sequences ---- */
+
+static void
+test_floor(void **state)
+{
+	struct ledger *l = opened();
+	struct stat before, after;
+
+	(void)state;
+	assert_int_equal(ledger_modseq_floor(l), LEDGER_MODSEQ_STEP);
+	assert_int_equal(ledger_modseq_told(l), 0);		/* nobody was told any */
+	ledger_unlock(l);
+	assert_true(ledger_lock(l, 0) && ledger_load(l));
+	assert_int_equal(ledger_modseq_told(l), LEDGER_MODSEQ_STEP);
+	fstatat(dir, files[0], &before, 0);
+	assert_true(ledger_modseq_reserve(l, LEDGER_MODSEQ_STEP));
+	fstatat(dir, files[0], &after, 0);
+	assert_int_equal(before.st_size, after.st_size);	/* no write for what there is room for */
+	assert_true(ledger_modseq_reserve(l, LEDGER_MODSEQ_STEP + 1));
+	assert_int_equal(ledger_modseq_floor(l), 2 * LEDGER_MODSEQ_STEP + 1);
+	assert_true(ledger_raise_floor(l, 5));			/* it never falls */
+	assert_int_equal(ledger_modseq_floor(l), 2 * LEDGER_MODSEQ_STEP + 1);
+	ledger_free(&l);
+	l = opened();
+	assert_int_equal(ledger_modseq_floor(l), 2 * LEDGER_MODSEQ_STEP + 1);
+	give(l, "a", 1, 1);
+	ledger_free(&l);
+	for (int i = 0; i < 2; i++) {				/* from either, and the header of the new */
+		assert_int_equal(unlinkat(dir, files[i], 0), 0);
+		l = opened();
+		assert_int_equal(ledger_modseq_floor(l), 2 * LEDGER_MODSEQ_STEP + 1);
+		ledger_free(&l);
+	}
+}
+
+static void
+test_floor_has_an_end(void **state)
+{
+	struct ledger *l = opened();
+
+	(void)state;
+	assert_true(ledger_modseq_reserve(l, LEDGER_MODSEQ_LAST - 1));
+	assert_int_equal(ledger_modseq_floor(l), LEDGER_MODSEQ_LAST - 1);
+	assert_true(ledger_raise_floor(l, LEDGER_MODSEQ_LAST));
+	assert_false(ledger_raise_floor(l, LEDGER_MODSEQ_LAST + 1));
+	assert_int_equal(errno, ERANGE);
+	assert_false(ledger_modseq_reserve(l, UINT64_MAX));
+	ledger_free(&l);
+}
+
+/* A crash at every octet of raising it: what was told stays, in whichever copy it stands. */
+static void
+test_floor_torn(void **state)
+{
+	struct buf before[2], after[2];
+	struct ledger *l = opened();
+
+	(void)state;
+	give(l, "a", 3, 1);
+	slurp(files[0], &before[0]);
+	slurp(files[1], &before[1]);
+	assert_true(ledger_raise_floor(l, 300000));
+	ledger_free(&l);
+	slurp(files[0], &after[0]);
+	slurp(files[1], &after[1]);
+	for (int second = 0; second < 2; second++)
+		for (size_t n = before[0].n; n <= after[0].n; n++) {
+			overwrite_at_home(files[0], bytes_head(buf_bytes(&after[0]), second ? after[0].n : n));
+			overwrite_at_home(files[1], second ? bytes_head(buf_bytes(&after[1]), n)
+			    : buf_bytes(&before[1]));
+			l = opened();
+			assert_int_equal(uid_of(l, "a2"), 3);
+			assert_int_equal(ledger_modseq_floor(l),
+			    second || n == after[0].n ? 300000 : LEDGER_MODSEQ_STEP);
+			ledger_free(&l);
+		}
+	for (int i = 0; i < 2; i++) {
+		buf_fini(&before[i]);
+		buf_fini(&after[i]);
+	}
+}
+
+/* The copy that counts for its UIDs need not be the one with the greater floor. */
+static void
+test_greater_floor_counts(void **state)
+{
+	struct ledger_header h = { .uidvalidity = 77, .uidnext = 1, .generation = 1, .modseq_floor = 900 };
+	const struct ledger_record r[] = { { LEDGER_GIVEN, 1, text("a") } };
+	struct ledger *l;
+
+	(void)state;
+	write_copies(&h, r, 1, true);
+	h.generation = 2;
+	h.modseq_floor = 500;
+	write_copies(&h, r, 1, false);
+	l = opened();
+	assert_int_equal(ledger_modseq_floor(l), 900);
+	ledger_free(&l);
+	h.modseq_floor = LEDGER_MODSEQ_LAST + 5;		/* nobody writes that */
+	write_copies(&h, r, 1, true);
+	l = opened();
+	assert_int_equal(ledger_modseq_floor(l), LEDGER_MODSEQ_LAST);
+	ledger_free(&l);
+}
+
 int
 main(void)
 {
@@ -441,6 +692,9 @@ main(void)
 		T(test_gives_and_keeps), T(test_two_at_once), T(test_one_copy_lost), T(test_odd_copies),
 		T(test_flipped_bits), T(test_both_damaged), T(test_both_unreadable), T(test_torn_appends), T(test_restored),
 		T(test_trim), T(test_uids_used_up), T(test_lock_file_removed), T(test_what_a_crash_left),
+		T(test_flags), T(test_flags_of_what_is_not_known), T(test_flags_again_and_again),
+		T(test_old_and_odd_records), T(test_floor), T(test_floor_has_an_end), T(test_floor_torn),
+		T(test_greater_floor_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
