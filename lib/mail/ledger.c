@@ -24,7 +24,6 @@
 #define APPEND_SHORT	512		/* octets that a disk writes at once */
 #define FLAGS_RECORD	(LEDGER_RECORD + 4)
 #define LOCK_STEP_MS	5
-#define STEM_MAX	220		/* with the longest ending it is still a file name */
 
 enum { LOCK_LEDGER, LOCK_SESSION };	/* octets of the lock file */
 
@@ -57,9 +56,8 @@ ledger_begin(struct bytes file, struct ledger_header *h, struct ledger_cursor *c
 	return true;
 }
 
-/* What has the form of a record; its checksum is not looked at. */
-static bool
-take_record(struct bytes rest, struct ledger_record *r)
+bool
+ledger_record_at(struct bytes rest, struct ledger_record *r)
 {
 	size_t n;
 
@@ -80,7 +78,7 @@ ledger_next(struct ledger_cursor *c, struct ledger_record *r)
 	if (c->rest.n == 0 || c->damaged)
 		return false;
 	c->damaged = true;
-	if (!take_record(c->rest, r)
+	if (!ledger_record_at(c->rest, r)
 	    || crc32_of(c->chain, bytes_of(p + 4, LEDGER_RECORD - 4 + r->name.n)) != little_u32(p))
 		return false;
 	if (r->type == LEDGER_GIVEN) {
@@ -134,11 +132,12 @@ struct entry {
 	struct bytes	name;		/* in copy[].file or in the arena */
 	uint32_t	uid;
 	uint32_t	flags;		/* enum mail_flag */
+	uint32_t	at;		/* its record in both copies; 0: it has none */
 	bool		here;
 };
 
 struct copy {
-	char		name[STEM_MAX + 16];
+	char		name[LEDGER_STEM_MAX + 16];
 	struct buf	file;		/* owned; what was read */
 	bool		readable;	/* has a header of ours */
 	bool		clean;		/* and nothing but records behind it */
@@ -155,7 +154,7 @@ struct copy {
 struct ledger {
 	int		 dir;		/* borrowed */
 	int		 lock_fd;	/* owned */
-	char		 lock_name[STEM_MAX + 16], new_name[STEM_MAX + 16];
+	char		 lock_name[LEDGER_STEM_MAX + 16], new_name[LEDGER_STEM_MAX + 16];
 	char		*what;		/* owned */
 	struct copy	 copy[2];
 	bool		 loaded;	/* what follows is what the files say */
@@ -175,7 +174,7 @@ ledger_new(int dir, const char *stem, const char *what)
 {
 	struct ledger *l = mem_alloc(sizeof *l);
 
-	must(strlen(stem) <= STEM_MAX);
+	must(strlen(stem) <= LEDGER_STEM_MAX);
 	l->dir = dir;
 	l->lock_fd = -1;
 	l->what = mem_text(what);
@@ -370,11 +369,13 @@ put_all(struct ledger *l, struct buf *out)
 	uint32_t chain = ledger_put_header(out, &l->header);
 
 	for (size_t i = 0; i < l->n; i++) {
-		const struct entry *e = &l->entry[i];
+		struct entry *e = &l->entry[i];
 		struct ledger_record r = { LEDGER_GIVEN, e->uid, e->name };
 
+		e->at = 0;
 		if (*slot_of(l, e->name) != i + 1)
 			continue;			/* a later one has the name */
+		e->at = (uint32_t)out->n;
 		chain = ledger_put_record(out, chain, &r);
 		if (e->flags != 0)
 			chain = put_flags(out, chain, e->uid, e->flags);
@@ -531,7 +532,7 @@ alike(const struct copy *a, const struct copy *b)
 }
 
 static struct entry *
-entry_of(struct ledger *l, uint32_t uid)
+entry_of(const struct ledger *l, uint32_t uid)
 {
 	size_t low = 0, high = l->n;
 
@@ -569,9 +570,9 @@ take_records(struct ledger *l, struct copy *c)
 	make_room(l, c->given);
 	l->header = c->header;
 	for (; rest.n > 0; rest = bytes_skip(rest, LEDGER_RECORD + r.name.n)) {
-		must(take_record(rest, &r));
+		must(ledger_record_at(rest, &r));
 		if (r.type == LEDGER_GIVEN) {
-			add_entry(l, r.name, r.uid);
+			add_entry(l, r.name, r.uid)->at = (uint32_t)(rest.p - c->file.p);
 			last = r.uid;
 		} else if (r.type == LEDGER_SEEN || r.type == LEDGER_FLAGS)
 			take_flags(l, &r);
@@ -791,6 +792,7 @@ bool
 ledger_give(struct ledger *l, const struct bytes *names, size_t n, uint32_t *uids)
 {
 	uint32_t chain;
+	size_t at;
 	struct buf out;
 	bool good;
 
@@ -802,6 +804,7 @@ ledger_give(struct ledger *l, const struct bytes *names, size_t n, uint32_t *uid
 		return false;
 	buf_init(&out, LEDGER_MAX);
 	chain = l->copy[0].chain;
+	at = l->copy[0].good;
 	for (size_t i = 0; i < n; i++) {
 		struct ledger_record r = { LEDGER_GIVEN, l->header.uidnext + (uint32_t)i, names[i] };
 
@@ -811,11 +814,30 @@ ledger_give(struct ledger *l, const struct bytes *names, size_t n, uint32_t *uid
 	good = !out.full && append(l, buf_bytes(&out), chain, true);
 	buf_fini(&out);
 	for (size_t i = 0; good && i < n; i++) {
+		struct entry *e;
+
 		uids[i] = l->header.uidnext++;
-		add_entry(l, arena_copy(l->names, names[i]), uids[i])->here = true;
+		e = add_entry(l, arena_copy(l->names, names[i]), uids[i]);
+		e->at = (uint32_t)at;
+		e->here = true;
 		l->here++;
+		at += LEDGER_RECORD + names[i].n;
 	}
 	return good;
+}
+
+uint64_t ledger_generation(const struct ledger *l) { return l->behind ? 0 : l->header.generation; }
+uint64_t ledger_octets(const struct ledger *l) { return l->copy[0].good; }
+
+bool
+ledger_name_at(const struct ledger *l, uint32_t uid, uint64_t *at)
+{
+	const struct entry *e = entry_of(l, uid);
+
+	if (!e || e->at == 0 || l->behind || !l->loaded)
+		return false;
+	*at = e->at;
+	return true;
 }
 
 uint32_t

@@ -22,6 +22,7 @@
 #define LEDGER_HEADER	64
 #define LEDGER_RECORD	12			/* octets of a record before its name */
 #define LEDGER_NAME_MAX	255
+#define LEDGER_STEM_MAX	220			/* with the longest ending it is still a file name */
 #define LEDGER_MAX	(512u << 20)		/* octets of a file */
 #define LEDGER_UID_SKIP	65536			/* after a restore */
 #define LEDGER_UID_LAST	0xffff0000u		/* UIDs beyond it want a new UIDVALIDITY */
@@ -59,6 +60,8 @@ struct ledger_cursor {
 bool	ledger_begin(struct bytes file, struct ledger_header *h, struct ledger_cursor *c);
 /* False: the end, or damage. r->name borrows from the file. */
 bool	ledger_next(struct ledger_cursor *c, struct ledger_record *r);
+/* What has the form of a record, whatever its checksum says. */
+bool	ledger_record_at(struct bytes rest, struct ledger_record *r);
 /* Both return the chain to go on with. */
 uint32_t ledger_put_header(struct buf *out, const struct ledger_header *h);
 uint32_t ledger_put_record(struct buf *out, uint32_t chain, const struct ledger_record *r);
@@ -83,6 +86,12 @@ uint32_t	 ledger_uidvalidity(const struct ledger *l);
 uint32_t	 ledger_uidnext(const struct ledger *l);
 const unsigned char *ledger_key(const struct ledger *l);	/* 16 octets */
 
+/* Which state of the files this is: both are the same only as long as nothing was added. 0: the files are behind. */
+uint64_t	 ledger_generation(const struct ledger *l);
+uint64_t	 ledger_octets(const struct ledger *l);
+/* Where in the first copy of that generation a message's name stands, for ledger_names_get. False: it does not. */
+bool		 ledger_name_at(const struct ledger *l, uint32_t uid, uint64_t *at);
+
 /* Names that are not looked for between ledger_marks and ledger_trim are taken for gone. */
 void		 ledger_marks(struct ledger *l);
 uint32_t	 ledger_find(struct ledger *l, struct bytes name, bool *seen);	/* 0: has none yet */
@@ -105,5 +114,19 @@ uint64_t	 ledger_modseq_told(const struct ledger *l);
 bool		 ledger_raise_floor(struct ledger *l, uint64_t floor);
 /* Before a mod-sequence is told that is the highest so far: raises the floor by a step where that is needed. */
 bool		 ledger_modseq_reserve(struct ledger *l, uint64_t highest);
+
+/* ---- names alone, without a lock and without loading it ---- */
+
+struct ledger_names {
+	struct ledger_header header;	/* its generation says for which places it is good */
+	struct bytes	file;		/* mapped: the first copy as long as it was; names borrow from it */
+	uint64_t	inode;
+};
+
+/* False: errno; also when the first copy is damaged or was copied here: ledger_load repairs it. */
+bool	ledger_names_open(struct ledger_names *n, int dir, const char *stem);
+void	ledger_names_close(struct ledger_names *n);
+/* False: no name of that UID stands there. It is looked at, but its checksum is not. */
+bool	ledger_names_get(const struct ledger_names *n, uint64_t at, uint32_t uid, struct bytes *name);
 
 #endif

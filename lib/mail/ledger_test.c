@@ -1,12 +1,4 @@
 /* SPDX-License-Identifier: ISC */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <cmocka.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -16,6 +8,7 @@
 #include "base/file.h"
 #include "base/little.h"
 #include "base/mem.h"
+#include "base/testing.h"
 #include "mail/ledger.h"
 #include "mail/mailbox.h"
 
@@ -92,6 +85,16 @@ static void
 overwrite(const char *name, struct bytes content)
 {
 	int fd = openat(dir, name, O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	assert_int_not_equal(fd, -1);
+	assert_true(file_write(fd, content));
+	close(fd);
+}
+
+static void
+overwrite_new(const char *name, struct bytes content)
+{
+	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
 	assert_int_not_equal(fd, -1);
 	assert_true(file_write(fd, content));
@@ -342,11 +345,8 @@ test_restored(void **state)
 	give(l, "a", 10, 1);
 	ledger_free(&l);
 	for (int i = 0; i < 2; i++) {
-		int fd = openat(dir, "copy", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
 		slurp(files[i], &b);
-		assert_true(file_write(fd, buf_bytes(&b)));
-		close(fd);
+		overwrite_new("copy", buf_bytes(&b));
 		buf_fini(&b);
 		assert_int_equal(renameat(dir, "copy", dir, files[i]), 0);
 	}
@@ -684,6 +684,92 @@ test_greater_floor_counts(void **state)
 	ledger_free(&l);
 }
 
+/* ---- names, read without loading ---- */
+
+static void
+check_names(struct ledger *l, const char *prefix, uint32_t first, uint32_t n)
+{
+	struct ledger_names names;
+	char want[32];
+
+	assert_true(ledger_names_open(&names, dir, "m"));
+	assert_int_equal(names.header.generation, ledger_generation(l));
+	assert_int_equal(names.file.n, ledger_octets(l));
+	for (uint32_t i = 0; i < n; i++) {
+		struct bytes name;
+		uint64_t at;
+
+		snprintf(want, sizeof want, "%s%u", prefix, (unsigned)i);
+		assert_true(ledger_name_at(l, first + i, &at));
+		assert_true(ledger_names_get(&names, at, first + i, &name));
+		assert_bytes_equal(name, text(want));
+		assert_false(ledger_names_get(&names, at, first + i + 1, &name));
+		assert_false(ledger_names_get(&names, at + 1, first + i, &name));
+	}
+	ledger_names_close(&names);
+}
+
+static void
+test_names(void **state)
+{
+	struct ledger *l = opened();
+	uint32_t uid = 3, flags = MAIL_SEEN;
+	uint64_t at;
+
+	(void)state;
+	give(l, "a", 20, 1);
+	check_names(l, "a", 1, 20);
+	assert_true(ledger_set_flags(l, &uid, &flags, 1, true));
+	give(l, "b", 20, 21);
+	check_names(l, "b", 21, 20);			/* as they were given */
+	assert_false(ledger_name_at(l, 41, &at));
+	ledger_free(&l);
+	l = opened();
+	check_names(l, "a", 1, 20);			/* as they were read */
+	ledger_free(&l);
+	assert_int_equal(unlinkat(dir, files[0], 0), 0);
+	l = opened();
+	check_names(l, "b", 21, 20);			/* as they were written anew */
+	ledger_free(&l);
+}
+
+static void
+test_names_out_of_bounds(void **state)
+{
+	struct ledger *l = opened();
+	struct ledger_names names;
+	struct bytes name;
+	struct buf b;
+	uint64_t at;
+
+	(void)state;
+	give(l, "a", 2, 1);
+	assert_true(ledger_name_at(l, 2, &at));
+	assert_true(ledger_names_open(&names, dir, "m"));
+	for (uint64_t i = 0; i < names.file.n + 20; i++)
+		if (i != at)
+			assert_false(ledger_names_get(&names, i, 2, &name));
+	assert_false(ledger_names_get(&names, UINT64_MAX, 2, &name));
+	ledger_names_close(&names);
+	give(l, "b", 1, 3);
+	ledger_free(&l);
+	slurp(files[0], &b);
+	overwrite(files[0], bytes_head(buf_bytes(&b), b.n - 1));	/* its last name is cut */
+	assert_true(ledger_names_open(&names, dir, "m"));
+	assert_false(ledger_names_get(&names, b.n - LEDGER_RECORD - 2, 3, &name));
+	assert_true(ledger_names_get(&names, at, 2, &name));
+	ledger_names_close(&names);
+	overwrite(files[0], bytes_head(buf_bytes(&b), LEDGER_HEADER - 1));
+	assert_false(ledger_names_open(&names, dir, "m"));
+	overwrite_new("copy", buf_bytes(&b));				/* another inode than it says */
+	assert_int_equal(renameat(dir, "copy", dir, files[0]), 0);
+	assert_false(ledger_names_open(&names, dir, "m"));
+	assert_int_equal(unlinkat(dir, files[0], 0), 0);
+	assert_false(ledger_names_open(&names, dir, "m"));
+	assert_int_equal(errno, ENOENT);
+	buf_fini(&b);
+}
+
 int
 main(void)
 {
@@ -694,7 +780,7 @@ main(void)
 		T(test_trim), T(test_uids_used_up), T(test_lock_file_removed), T(test_what_a_crash_left),
 		T(test_flags), T(test_flags_of_what_is_not_known), T(test_flags_again_and_again),
 		T(test_old_and_odd_records), T(test_floor), T(test_floor_has_an_end), T(test_floor_torn),
-		T(test_greater_floor_counts),
+		T(test_greater_floor_counts), T(test_names), T(test_names_out_of_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: ISC */
+/* The first copy of a ledger, mapped: names are read where a note says that they stand. */
+#include "mail/ledger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/little.h"
+#include "base/mem.h"
+
+/* Nobody writes to it but at its end, nor cuts it: those who write it anew give it another inode. */
+static bool
+map_file(struct ledger_names *n, int fd)
+{
+	struct stat st;
+	void *p;
+
+	if (fstat(fd, &st) == -1)
+		return false;
+	errno = EINVAL;
+	if (st.st_size < LEDGER_HEADER || st.st_size > LEDGER_MAX)
+		return false;
+	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return false;
+	n->file = bytes_of(p, (size_t)st.st_size);
+	n->inode = st.st_ino;
+	return true;
+}
+
+bool
+ledger_names_open(struct ledger_names *n, int dir, const char *stem)
+{
+	struct ledger_cursor c;
+	char name[LEDGER_STEM_MAX + 16];
+	int fd;
+	bool good;
+
+	must(strlen(stem) <= LEDGER_STEM_MAX);
+	memset(n, 0, sizeof *n);
+	snprintf(name, sizeof name, "%s.ledger", stem);
+	fd = file_open(dir, name, O_RDONLY, 0);
+	good = fd != -1 && map_file(n, fd);
+	fd_close(&fd);
+	if (!good)
+		return false;
+	if (ledger_begin(n->file, &n->header, &c) && n->header.inode == n->inode)
+		return true;
+	ledger_names_close(n);
+	errno = EINVAL;
+	return false;
+}
+
+void
+ledger_names_close(struct ledger_names *n)
+{
+	if (n->file.n > 0)
+		munmap((void *)(uintptr_t)n->file.p, n->file.n);
+	memset(n, 0, sizeof *n);
+}
+
+bool
+ledger_names_get(const struct ledger_names *n, uint64_t at, uint32_t uid, struct bytes *name)
+{
+	struct ledger_record r;
+
+	if (at < LEDGER_HEADER || at >= n->file.n
+	    || !ledger_record_at(bytes_skip(n->file, (size_t)at), &r)
+	    || r.type != LEDGER_GIVEN || r.uid != uid || r.name.n == 0)
+		return false;
+	*name = r.name;
+	return true;
+}
