@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -15,6 +14,7 @@
 #include "base/little.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "mail/lock_file.h"
 #include "mail/mailbox.h"
 
 #define MAGIC		"HERMLEDG"
@@ -23,9 +23,6 @@
 #define GROWN_SLACK	(1u << 20)	/* octets that a copy may have beyond twice what it needs */
 #define APPEND_SHORT	512		/* octets that a disk writes at once */
 #define FLAGS_RECORD	(LEDGER_RECORD + 4)
-#define LOCK_STEP_MS	5
-
-enum { LOCK_LEDGER, LOCK_SESSION };	/* octets of the lock file */
 
 /* ---- octets ---- */
 
@@ -153,8 +150,8 @@ struct copy {
 
 struct ledger {
 	int		 dir;		/* borrowed */
-	int		 lock_fd;	/* owned */
-	char		 lock_name[LEDGER_STEM_MAX + 16], new_name[LEDGER_STEM_MAX + 16];
+	struct lock_file lock;
+	char		 new_name[LEDGER_STEM_MAX + 16];
 	char		*what;		/* owned */
 	struct copy	 copy[2];
 	bool		 loaded;	/* what follows is what the files say */
@@ -176,10 +173,9 @@ ledger_new(int dir, const char *stem, const char *what)
 
 	must(strlen(stem) <= LEDGER_STEM_MAX);
 	l->dir = dir;
-	l->lock_fd = -1;
 	l->what = mem_text(what);
 	l->names = arena_new(LEDGER_MAX);
-	snprintf(l->lock_name, sizeof l->lock_name, "%s.lock", stem);
+	lock_file_init(&l->lock, dir, stem);
 	snprintf(l->new_name, sizeof l->new_name, "%s.ledger.new", stem);
 	snprintf(l->copy[0].name, sizeof l->copy[0].name, "%s.ledger", stem);
 	snprintf(l->copy[1].name, sizeof l->copy[1].name, "%s.ledger2", stem);
@@ -195,7 +191,7 @@ ledger_free(struct ledger **l)
 		return;
 	for (int i = 0; i < 2; i++)
 		buf_fini(&(*l)->copy[i].file);
-	fd_close(&(*l)->lock_fd);
+	lock_file_fini(&(*l)->lock);
 	arena_free(&(*l)->names);
 	mem_free((*l)->entry);
 	mem_free((*l)->slot);
@@ -257,68 +253,11 @@ add_entry(struct ledger *l, struct bytes name, uint32_t uid)
 
 /* ---- locks ---- */
 
-static bool
-try_lock(int fd, off_t octet, short type)
-{
-	struct flock f = { .l_type = type, .l_whence = SEEK_SET, .l_start = octet, .l_len = 1 };
-
-	return fcntl(fd, F_OFD_SETLK, &f) == 0;
-}
-
-static void
-pause_ms(long ms)
-{
-	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
-
-	nanosleep(&t, NULL);
-}
-
-static bool
-open_lock(struct ledger *l)
-{
-	if (l->lock_fd == -1)
-		l->lock_fd = file_open(l->dir, l->lock_name, O_RDWR | O_CREAT, 0600);
-	return l->lock_fd != -1;
-}
-
-/* A lock on a file that was deleted by hand keeps nobody out. */
-static bool
-lock_is_real(struct ledger *l)
-{
-	struct stat st;
-
-	return fstat(l->lock_fd, &st) == 0 && st.st_nlink > 0;
-}
-
-static bool
-lock_octet(struct ledger *l, off_t octet, int64_t wait_ms)
-{
-	uint64_t until = clock_mono_ms() + (uint64_t)wait_ms;
-
-	for (;;) {
-		if (!open_lock(l))
-			return false;
-		if (try_lock(l->lock_fd, octet, F_WRLCK)) {
-			if (lock_is_real(l))
-				return true;
-			fd_close(&l->lock_fd);
-			continue;
-		}
-		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
-			return false;
-		if (clock_mono_ms() >= until) {
-			errno = EAGAIN;
-			return false;
-		}
-		pause_ms(LOCK_STEP_MS);
-	}
-}
-
 bool
 ledger_lock(struct ledger *l, int64_t wait_ms)
 {
 	l->made = false;
-	if (lock_octet(l, LOCK_LEDGER, wait_ms))
+	if (lock_file_take(&l->lock, LOCK_LEDGER, wait_ms))
 		return true;
 	if (errno == EAGAIN)
 		errno = ETIMEDOUT;
@@ -328,14 +267,14 @@ ledger_lock(struct ledger *l, int64_t wait_ms)
 void
 ledger_unlock(struct ledger *l)
 {
-	if (!try_lock(l->lock_fd, LOCK_LEDGER, F_UNLCK))
+	if (!lock_file_drop(&l->lock, LOCK_LEDGER))
 		log_errno("mailbox %s: cannot unlock the ledger", l->what);
 }
 
 bool
 ledger_lock_session(struct ledger *l)
 {
-	return lock_octet(l, LOCK_SESSION, 0);
+	return lock_file_take(&l->lock, LOCK_SESSION, 0);
 }
 
 /* ---- writing ---- */
