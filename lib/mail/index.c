@@ -447,31 +447,25 @@ stay_in_memory(struct index *x, uint32_t uidvalidity)
 	return true;
 }
 
-static void
-load_records(struct index *x, uint32_t uidvalidity, uint64_t told)
+/* NULL: the records are the truth. "": there is no file. Else what is wrong with it. */
+static const char *
+find_records(struct index *x, uint32_t uidvalidity, uint64_t told)
 {
-	const char *why = NULL;
+	const char *why;
 
 	if (stay_in_memory(x, uidvalidity))
-		return;
+		return NULL;
 	if (!still_there(x) && !open_file(x))
-		why = errno == ENOENT ? "" : index_fault(errno);
-	else
-		why = doubt(x, uidvalidity, told);
-	if (!why) {
+		return errno == ENOENT ? "" : index_fault(errno);
+	why = doubt(x, uidvalidity, told);
+	if (!why)
 		make_shorter(x);
-		return;
-	}
-	if (*why)
-		log_info("mailbox %s: index made anew: %s", x->what, why);
-	drop(x, uidvalidity, told);
+	return why;
 }
 
-void
-index_load(struct index *x, uint32_t uidvalidity, uint64_t told)
+static void
+now_loaded(struct index *x)
 {
-	must(!x->changing);
-	load_records(x, uidvalidity, told);
 	x->loaded = true;
 	x->seen_changed = false;
 	if (memcmp(x->h.boot, boot_id, sizeof boot_id) != 0) {	/* kept all the same: it is of this one now */
@@ -481,6 +475,34 @@ index_load(struct index *x, uint32_t uidvalidity, uint64_t told)
 		index_end(x);
 	}
 	index_data_load(x);
+}
+
+void
+index_load(struct index *x, uint32_t uidvalidity, uint64_t told)
+{
+	const char *why;
+
+	must(!x->changing);
+	why = find_records(x, uidvalidity, told);
+	if (why && *why)
+		log_info("mailbox %s: index made anew: %s", x->what, why);
+	if (why)
+		drop(x, uidvalidity, told);
+	now_loaded(x);
+}
+
+bool
+index_look(struct index *x, uint32_t uidvalidity)
+{
+	must(!x->changing);
+	if (find_records(x, uidvalidity, UINT64_MAX) == NULL) {
+		now_loaded(x);
+		return true;
+	}
+	let_go(x);
+	memset(&x->h, 0, sizeof x->h);
+	x->loaded = false;
+	return false;
 }
 
 /* ---- records ---- */

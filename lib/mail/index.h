@@ -78,6 +78,11 @@ void		 index_free(struct index **x);		/* appends what waits */
  * the things that changed: this also makes STEM.data shorter when most of it is of messages that are gone.
  */
 void		 index_load(struct index *x, uint32_t uidvalidity, uint64_t told);
+/*
+ * The same for who does not know what was told, because he has not loaded the ledger: true where nothing of it is needed,
+ * for all is as it was left in this life of the host. False: nothing is loaded now; index_load it.
+ */
+bool		 index_look(struct index *x, uint32_t uidvalidity);
 /* False: the records live in this process alone; others neither see nor keep them. */
 bool		 index_shared(const struct index *x);
 size_t		 index_count(const struct index *x);

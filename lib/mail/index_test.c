@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/little.h"
 #include "base/mem.h"
@@ -155,6 +156,15 @@ overwrite(const char *name, struct bytes content)
 
 	assert_int_not_equal(fd, -1);
 	assert_true(file_write(fd, content));
+	close(fd);
+}
+
+static void
+resize(const char *name, off_t size)
+{
+	int fd = openat(dir, name, O_RDWR | O_CLOEXEC);
+
+	assert_int_equal(ftruncate(fd, size), 0);
 	close(fd);
 }
 
@@ -563,6 +573,74 @@ test_mixed_times(void **state)
 	buf_fini(&new);
 }
 
+/* Without the ledger: all or nothing. */
+static void
+test_look(void **state)
+{
+	static const unsigned char other[16] = "another life";
+	struct index *x = index_new(dir, "m", "test"), *y = index_new(dir, "m", "test");
+
+	(void)state;
+	assert_false(index_look(x, VALIDITY));
+	assert_int_equal(index_count(x), 0);
+	assert_int_equal(faccessat(dir, "m.index", F_OK, 0), -1);
+	index_load(x, VALIDITY, TOLD);
+	add(x, 1, 30);
+	assert_true(index_look(x, VALIDITY));
+	check(x, 1, 30);
+	assert_true(index_look(y, VALIDITY));
+	check(y, 1, 30);
+	assert_false(index_look(y, VALIDITY + 1));
+	assert_int_equal(index_serial(y), 0);
+	index_boot(other);
+	assert_false(index_look(y, VALIDITY));
+	assert_int_equal(index_count(y), 0);
+	index_load(y, VALIDITY, TOLD);
+	check(y, 1, 30);
+	index_free(&x);
+	index_free(&y);
+}
+
+/* A stranger cuts the file below a session that has it mapped: that one ends, the next begins anew. */
+static void
+test_cut_while_mapped(void **state)
+{
+	struct index *x = opened();
+	pid_t pid;
+	int status;
+
+	(void)state;
+	add(x, 1, 1000);
+	index_free(&x);
+	pid = fork();
+	if (pid == 0) {
+		struct index_mail m = mail(500);
+
+		signal(SIGBUS, SIG_DFL);
+		x = opened();
+		resize("m.index", 4096);
+		m.flags++;
+		index_begin(x);
+		index_put(x, 499, &m);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+	x = opened();
+	check_dropped(x, TOLD);
+	add(x, 1, 1000);
+	index_free(&x);
+	for (off_t size = 0; size < 20000; size += 997) {	/* between two loads it is found out */
+		x = opened();
+		if (index_count(x) == 0)
+			add(x, 1, 1000);
+		resize("m.index", size);
+		index_load(x, VALIDITY, TOLD);
+		check_dropped(x, TOLD);
+		index_free(&x);
+	}
+}
+
 /* ---- what stands in the way ---- */
 
 static void
@@ -653,6 +731,7 @@ test_no_place(void **state)
 	add(x, 1, 3000);
 	for (int i = 0; i < 3; i++) {
 		index_load(x, VALIDITY, TOLD);
+		assert_true(index_look(x, VALIDITY));
 		check(x, 1, 3000);
 		assert_int_not_equal(index_serial(x), 0);
 		assert_true(index_data_add(x, text("n"), &d, &at));
@@ -1019,15 +1098,6 @@ test_data_limits(void **state)
 	index_free(&x);
 }
 
-static void
-resize(const char *name, off_t size)
-{
-	int fd = openat(dir, name, O_RDWR | O_CLOEXEC);
-
-	assert_int_equal(ftruncate(fd, size), 0);
-	close(fd);
-}
-
 static bool
 delivers(uint32_t uid)
 {
@@ -1370,6 +1440,89 @@ test_damage(void **state)
 		buf_fini(&good[i]);
 }
 
+#ifdef HERMOD_FAULTS
+
+/* A session, from a new mailbox to one of which most is gone. It never notices what fails, but for data that
+ * it has to make again. */
+static void
+session(void)
+{
+	struct index *x = opened();
+	struct index_mail m;
+	struct finds f;
+
+	add(x, 1, 900);
+	for (uint32_t uid = 1; uid <= 900; uid++)
+		(void)add_data(x, uid, 3000);
+	f = finds_of(x);
+	put_finds(x, &f);
+	index_load(x, VALIDITY, TOLD);
+	index_begin(x);
+	for (size_t i = 0; i < 800; i++)
+		index_remove(x, i);
+	index_end(x);
+	x->retry_ms = x->append_ms = 0;
+	index_load(x, VALIDITY, TOLD);
+	x->shorten_ms = 0;
+	index_load(x, VALIDITY, TOLD);
+	must(index_count(x) == 100);
+	for (size_t i = 0; i < 100; i++) {
+		must(index_get(x, i, &m) && m.uid == 801 + i && m.modseq == 2801 + i);
+		(void)has_data(x, m.data, m.uid, 3000);
+	}
+	index_free(&x);
+}
+
+/* Whatever call fails, once or from then on, and wherever a process is killed. */
+static void
+test_failing_calls(void **state)
+{
+	static const char *const calls[] = { "openat", "pwrite", "mmap", "renameat", "unlinkat", "close" };
+	static const char *const ways[] = { "ENOSPC", "kill", "short" };
+	enum { TIMES = 14 };
+
+	(void)state;
+	for (size_t n = 0; n < LEN(calls) * LEN(ways) * TIMES * 2; n++) {
+		size_t call = n / 2 / TIMES / LEN(ways), way = n / 2 / TIMES % LEN(ways);
+		struct index_mail m;
+		struct index *x;
+		char fault[64];
+		pid_t pid;
+		int status;
+
+		if (way == 2 && strcmp(calls[call], "pwrite") != 0)
+			continue;
+		snprintf(fault, sizeof fault, "index_test:%s:%zu%s:%s", calls[call], n / 2 % TIMES + 1, n % 2 ? "+" : "",
+		    ways[way]);
+		pid = fork();
+		if (pid == 0) {
+			setenv("HERMOD_FAULT", fault, 1);
+			dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
+			fault_open("index_test");
+			session();
+			_exit(0);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (status != 0 && !(way == 1 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
+			fail_msg("%s: status %d", fault, status);
+		x = opened();
+		assert_true(index_shared(x));
+		for (size_t i = 0; i < index_count(x); i++) {
+			struct index_mail want;
+
+			assert_true(index_get(x, i, &m));
+			want = mail(m.uid);
+			check_mail(&m, &want);
+			(void)has_data(x, m.data, m.uid, 3000);
+		}
+		index_free(&x);
+		unlinkat(dir, "m.index", 0);
+		unlinkat(dir, "m.data", 0);
+	}
+}
+
+#endif
+
 /* ---- several processes, killed at any time ---- */
 
 #define WORKERS		3
@@ -1597,13 +1750,16 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_keeps), T(test_new_mailbox), T(test_removes), T(test_uids_rise), T(test_two_at_once),
 		T(test_state), T(test_killed), T(test_boots), T(test_boot_of_the_host),
-		T(test_another_uidvalidity), T(test_copied), T(test_deleted), T(test_mixed_times),
-		T(test_odd_files), T(test_no_place), T(test_disk_full), T(test_room_again),
+		T(test_another_uidvalidity), T(test_copied), T(test_deleted), T(test_mixed_times), T(test_look),
+		T(test_cut_while_mapped), T(test_odd_files), T(test_no_place), T(test_disk_full), T(test_room_again),
 		T(test_makes_itself_shorter), T(test_most_mails),
 		T(test_data), T(test_data_in_records), T(test_delivery), T(test_data_limits),
 		T(test_largest_data_file), T(test_data_torn), T(test_data_forged), T(test_data_lock),
 		T(test_data_lost), T(test_data_shortened), T(test_data_not_shortened),
 		T(test_damage), T(test_processes),
+#ifdef HERMOD_FAULTS
+		T(test_failing_calls),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
