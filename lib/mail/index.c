@@ -255,8 +255,8 @@ octets_for(size_t count)
 	return (size_t)((n + PAGE - 1) / PAGE * PAGE);
 }
 
-/* A new file in place of what is there, with what x->h says and these records, which may be our own. False: errno,
- * and all is as it was. */
+/* A new file in place of what is there, with what x->h says and these records, which may be our own.
+ * False: errno, and all is as it was. */
 static bool
 make_file(struct index *x, struct bytes records)
 {
@@ -649,7 +649,7 @@ index_add(struct index *x, const struct index_mail *m)
 	new.data = index_data_settle(x, m->data);
 	x->h.sum += index_put_record(record_at(x, x->h.count), &new);
 	x->h.count++;
-	x->live += data_octets(new.data);
+	x->live += index_data_octets(new.data);
 	x->last_uid = m->uid;
 	index_raise(x, m->modseq);
 	return true;
@@ -668,7 +668,7 @@ index_put(struct index *x, size_t i, const struct index_mail *m)
 		return;
 	touch_records(x);
 	x->h.sum += (uint64_t)little_u32(octets) - little_u32(p);
-	x->live += data_octets(new.data) - data_octets(old.data);
+	x->live += index_data_octets(new.data) - index_data_octets(old.data);
 	memcpy(p, octets, sizeof octets);
 	index_raise(x, m->modseq);
 }
@@ -699,5 +699,5 @@ index_remove(struct index *x, size_t i)
 	touch_records(x);
 	mark_gone(x, i);
 	x->h.sum -= little_u32(record_at(x, i));
-	x->live -= data_octets(old.data);
+	x->live -= index_data_octets(old.data);
 }

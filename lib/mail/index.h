@@ -79,8 +79,8 @@ void		 index_free(struct index **x);		/* appends what waits */
  */
 void		 index_load(struct index *x, uint32_t uidvalidity, uint64_t told);
 /*
- * The same for who does not know what was told, because he has not loaded the ledger: true where nothing of it is needed,
- * for all is as it was left in this life of the host. False: nothing is loaded now; index_load it.
+ * The same for who has not loaded the ledger and does not know what was told: true where nothing of it is
+ * needed, for all is as it was left in this life of the host. False: nothing is loaded now; index_load it.
  */
 bool		 index_look(struct index *x, uint32_t uidvalidity);
 /* False: the records live in this process alone; others neither see nor keep them. */
@@ -105,8 +105,8 @@ void		 index_set_state(struct index *x, const unsigned char state[INDEX_STATE]);
 
 /* ---- without a lock ---- */
 
-/* A number that changes with each index_end, of any process, that changed a record or the highest mod-sequence;
- * 0: not loaded, or replaced by a new file. */
+/* A number that changes with each index_end, of any process, that changed a record or the highest
+ * mod-sequence; 0: not loaded, or replaced by a new file. */
 uint64_t	 index_serial(const struct index *x);
 
 /* What is known of that message. False: nothing (also when it is damaged). The name is compared. Valid until

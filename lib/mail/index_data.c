@@ -88,30 +88,30 @@ unlock_data(struct index *x)
 		log_errno("mailbox %s: cannot unlock %s", x->what, x->data_name);
 }
 
-/* What is there is the file that we have open. */
+/* What is there is the file that we have open, and still one. */
 static bool
 same_data(const struct index *x)
 {
 	struct stat st;
 
 	return x->data.fd != -1 && fstatat(x->dir, x->data_name, &st, AT_SYMLINK_NOFOLLOW) == 0
-	    && st.st_ino == x->data.ino && st.st_dev == x->data.dev;
+	    && st.st_ino == x->data.ino && st.st_dev == x->data.dev && st.st_size >= INDEX_DATA_HEADER;
 }
 
 static bool
 take_data(struct data_file *f, int fd)
 {
-	unsigned char head[DATA_HEADER];
+	unsigned char head[INDEX_DATA_HEADER];
 	struct stat st;
 
 	if (fstat(fd, &st) == -1)
 		return false;
 	errno = EINVAL;
-	if (st.st_size < DATA_HEADER || (uint64_t)st.st_size > INDEX_DATA_FILE_MAX
+	if (st.st_size < INDEX_DATA_HEADER || (uint64_t)st.st_size > INDEX_DATA_FILE_MAX
 	    || !file_pread(fd, head, sizeof head, 0))
 		return false;
 	errno = EINVAL;
-	if (!data_get_header(bytes_of(head, sizeof head), f->id))
+	if (!index_data_get_header(bytes_of(head, sizeof head), f->id))
 		return false;
 	f->fd = fd;
 	f->dev = st.st_dev;
@@ -136,11 +136,11 @@ open_data(const struct index *x, struct data_file *f)
 static int
 begin_data(struct index *x, unsigned char id[INDEX_ID])
 {
-	unsigned char head[DATA_HEADER];
+	unsigned char head[INDEX_DATA_HEADER];
 	int fd;
 
 	random_fill(id, INDEX_ID);
-	data_put_header(head, id);
+	index_data_put_header(head, id);
 	index_clear(x, x->data_new);
 	fd = index_open(x, x->data_new, O_RDWR | O_CREAT | O_EXCL);
 	if (fd != -1 && !file_pwrite(fd, bytes_of(head, sizeof head), 0)) {
@@ -221,7 +221,7 @@ read_often_enough(int fd, uint64_t at)
 
 	if (at <= INDEX_DATA_UNREAD_MAX)
 		return true;
-	if (!file_pread(fd, seen, sizeof seen, DATA_SEEN_AT))
+	if (!file_pread(fd, seen, sizeof seen, INDEX_DATA_SEEN_AT))
 		return false;
 	errno = 0;
 	return at < little_u64(seen) || at - little_u64(seen) <= INDEX_DATA_UNREAD_MAX;
@@ -239,10 +239,10 @@ write_waiting(struct index *x, const struct data_file *f)
 		return 0;
 	errno = 0;
 	at = ((uint64_t)st.st_size + 7) / 8 * 8;
-	if (st.st_size < DATA_HEADER || at > INDEX_DATA_FILE_MAX - b->n || !read_often_enough(f->fd, at))
+	if (st.st_size < INDEX_DATA_HEADER || at > INDEX_DATA_FILE_MAX - b->n || !read_often_enough(f->fd, at))
 		return 0;
 	for (size_t i = 0; i < b->n; i += little_u32(b->p + i + 8))
-		data_stamp(b->p + i, f->id);
+		index_data_stamp(b->p + i, f->id);
 	return file_pwrite(f->fd, buf_bytes(b), (off_t)at) ? at : 0;
 }
 
@@ -287,7 +287,7 @@ index_data_flush(struct index *x)
 bool
 index_data_add(struct index *x, struct bytes name, const struct index_data *d, uint64_t *where)
 {
-	size_t octets = data_size(name, d);
+	size_t octets = index_data_size(name, d);
 
 	errno = EINVAL;
 	if (name.n == 0 || name.n > INDEX_NAME_MAX)
@@ -303,8 +303,8 @@ index_data_add(struct index *x, struct bytes name, const struct index_data *d, u
 	}
 	if (where)
 		*where = UNSETTLED | x->added;
-	x->place[x->added++] = data_place(x->waiting.n, octets);
-	data_put(&x->waiting, name, d);
+	x->place[x->added++] = index_data_place(x->waiting.n, octets);
+	index_data_put(&x->waiting, name, d);
 	return true;
 }
 
@@ -336,14 +336,14 @@ index_data(struct index *x, uint64_t at, struct bytes name, struct index_data *o
 			return false;
 		at = x->place[nth];
 		if (nth >= x->written) {
-			must(data_form(buf_bytes(&x->waiting), data_offset(at), &r));
+			must(index_data_form(buf_bytes(&x->waiting), index_data_offset(at), &r));
 			*out = r.data;
 			return bytes_eq(r.name, name);
 		}
 	}
-	if (at == 0 || !see(&x->data, data_offset(at) + data_octets(at))
-	    || !data_get(seen_octets(&x->data), data_offset(at), x->data.id, &r)
-	    || r.octets != data_octets(at) || !bytes_eq(r.name, name))
+	if (at == 0 || !see(&x->data, index_data_offset(at) + index_data_octets(at))
+	    || !index_data_get(seen_octets(&x->data), index_data_offset(at), x->data.id, &r)
+	    || r.octets != index_data_octets(at) || !bytes_eq(r.name, name))
 		return false;
 	*out = r.data;
 	return true;
@@ -367,7 +367,7 @@ quiet_end(struct index *x)
 void
 index_data_fresh(struct index *x, void (*found)(void *arg, struct bytes name, uint64_t at), void *arg)
 {
-	struct data_cursor c = { .at = x->h.data_seen, .tries = DATA_TRIES };
+	struct data_cursor c = { .at = x->h.data_seen, .tries = INDEX_DATA_TRIES };
 	struct data_record r;
 	struct bytes file;
 	uint64_t end, at;
@@ -379,8 +379,8 @@ index_data_fresh(struct index *x, void (*found)(void *arg, struct bytes name, ui
 	if (end <= c.at || !see(&x->data, end))
 		return;
 	file = bytes_head(seen_octets(&x->data), (size_t)end);
-	while (data_next(file, x->data.id, &c, &at, &r))
-		found(arg, r.name, data_place(at, r.octets));
+	while (index_data_next(file, x->data.id, &c, &at, &r))
+		found(arg, r.name, index_data_place(at, r.octets));
 	x->h.data_seen = (end + 7) / 8 * 8;
 	x->seen_changed = true;
 }
@@ -392,12 +392,12 @@ index_data_note_seen(struct index *x)
 
 	little_put_u64(octets, x->h.data_seen);
 	if (x->data.fd != -1 && memcmp(x->h.data_id, x->data.id, INDEX_ID) == 0)
-		(void)file_pwrite(x->data.fd, bytes_of(octets, sizeof octets), DATA_SEEN_AT);	/* a hint */
+		(void)file_pwrite(x->data.fd, bytes_of(octets, sizeof octets), INDEX_DATA_SEEN_AT);	/* a hint */
 }
 
 /* ---- loading ---- */
 
-/* Records name places in a file that is not there any more, or was cut: they are looked for again, by name. */
+/* What records name is in a file that is not there any more, or was cut: it is looked for again, by name. */
 static void
 begin_again(struct index *x)
 {
@@ -411,7 +411,7 @@ begin_again(struct index *x)
 			index_put(x, i, &m);
 		}
 	memcpy(x->h.data_id, x->data.id, INDEX_ID);
-	x->h.data_seen = DATA_HEADER;
+	x->h.data_seen = INDEX_DATA_HEADER;
 	index_end(x);
 }
 
@@ -440,9 +440,9 @@ copy_record(struct copying *c, struct bytes record, uint64_t *place)
 {
 	size_t from = c->out.n;
 
-	*place = data_place(c->at + from, record.n);
+	*place = index_data_place(c->at + from, record.n);
 	buf_add(&c->out, record);
-	data_stamp(c->out.p + from, c->id);
+	index_data_stamp(c->out.p + from, c->id);
 	return c->out.n < GATHER || copy_out(c);
 }
 
@@ -451,21 +451,21 @@ static bool
 copy_data(struct index *x, struct copying *c, uint64_t *place, uint64_t *seen)
 {
 	struct bytes file = seen_octets(&x->data);
-	struct data_cursor tail = { .at = x->h.data_seen, .tries = DATA_TRIES };
+	struct data_cursor tail = { .at = x->h.data_seen, .tries = INDEX_DATA_TRIES };
 	struct data_record r;
 	struct index_mail m;
 	uint64_t at;
 
 	for (size_t i = 0; i < x->h.count; i++) {
 		must(index_get(x, i, &m));
-		at = data_offset(m.data);
+		at = index_data_offset(m.data);
 		place[i] = 0;
-		if (m.data != 0 && data_get(file, at, x->data.id, &r)
+		if (m.data != 0 && index_data_get(file, at, x->data.id, &r)
 		    && !copy_record(c, bytes_of(file.p + at, r.octets), &place[i]))
 			return false;
 	}
 	*seen = c->at + c->out.n;
-	while (data_next(file, x->data.id, &tail, &at, &r))
+	while (index_data_next(file, x->data.id, &tail, &at, &r))
 		if (!copy_record(c, bytes_of(file.p + at, r.octets), &(uint64_t){ 0 }))
 			return false;
 	return copy_out(c);
@@ -495,7 +495,7 @@ take_shorter(struct index *x, struct data_file *f, const uint64_t *place, uint64
 static bool
 shorten(struct index *x)
 {
-	struct copying c = { .at = DATA_HEADER };
+	struct copying c = { .at = INDEX_DATA_HEADER };
 	struct data_file f;
 	uint64_t *place = mem_array((size_t)x->h.count + 1, sizeof *place), seen = 0;
 	struct stat st;
@@ -521,7 +521,7 @@ shorten(struct index *x)
 static void
 shorten_if_due(struct index *x)
 {
-	uint64_t looked_at = x->h.data_seen - DATA_HEADER;
+	uint64_t looked_at = x->h.data_seen - INDEX_DATA_HEADER;
 
 	if (x->live > looked_at || looked_at - x->live <= DEAD_MIN || looked_at - x->live <= x->live
 	    || clock_mono_ms() < x->shorten_ms || !lock_data(x))
@@ -568,7 +568,7 @@ index_data_load(struct index *x)
 	}
 	if (x->data.size > (uint64_t)st.st_size)
 		x->data.size = (uint64_t)st.st_size;
-	if (memcmp(x->h.data_id, x->data.id, INDEX_ID) != 0 || x->h.data_seen < DATA_HEADER
+	if (memcmp(x->h.data_id, x->data.id, INDEX_ID) != 0 || x->h.data_seen < INDEX_DATA_HEADER
 	    || x->h.data_seen > ((uint64_t)st.st_size + 7) / 8 * 8)
 		begin_again(x);
 	shorten_if_due(x);

@@ -106,7 +106,7 @@ index_sound(struct bytes file, const struct index_header *h, uint64_t *live)
 			return false;
 		last = m.uid;
 		sum += little_u32(p);
-		*live += data_octets(m.data);
+		*live += index_data_octets(m.data);
 	}
 	return sum == h->sum;
 }
@@ -114,9 +114,9 @@ index_sound(struct bytes file, const struct index_header *h, uint64_t *live)
 /* ---- STEM.data ---- */
 
 bool
-data_get_header(struct bytes file, unsigned char id[INDEX_ID])
+index_data_get_header(struct bytes file, unsigned char id[INDEX_ID])
 {
-	if (file.n < DATA_HEADER || memcmp(file.p, DATA_MAGIC, 8) != 0
+	if (file.n < INDEX_DATA_HEADER || memcmp(file.p, DATA_MAGIC, 8) != 0
 	    || little_u32(file.p + 8) != VERSION
 	    || crc32_of(0, bytes_head(file, 40)) != little_u32(file.p + 40))
 		return false;
@@ -125,14 +125,14 @@ data_get_header(struct bytes file, unsigned char id[INDEX_ID])
 }
 
 void
-data_put_header(unsigned char p[DATA_HEADER], const unsigned char id[INDEX_ID])
+index_data_put_header(unsigned char p[INDEX_DATA_HEADER], const unsigned char id[INDEX_ID])
 {
-	memset(p, 0, DATA_HEADER);
+	memset(p, 0, INDEX_DATA_HEADER);
 	memcpy(p, DATA_MAGIC, 8);
 	little_put_u32(p + 8, VERSION);
 	memcpy(p + 16, id, INDEX_ID);
 	little_put_u32(p + 40, crc32_of(0, bytes_of(p, 40)));
-	little_put_u64(p + DATA_SEEN_AT, DATA_HEADER);
+	little_put_u64(p + INDEX_DATA_SEEN_AT, INDEX_DATA_HEADER);
 }
 
 static size_t
@@ -142,10 +142,10 @@ to_eight(size_t n)
 }
 
 size_t
-data_size(struct bytes name, const struct index_data *d)
+index_data_size(struct bytes name, const struct index_data *d)
 {
 	const size_t part[] = { name.n, d->envelope.n, d->structure.n, d->fields.n };
-	size_t n = DATA_HEAD;
+	size_t n = INDEX_DATA_HEAD;
 
 	for (size_t i = 0; i < LEN(part); i++) {
 		if (part[i] > INDEX_DATA_MAX)
@@ -156,10 +156,10 @@ data_size(struct bytes name, const struct index_data *d)
 }
 
 void
-data_put(struct buf *out, struct bytes name, const struct index_data *d)
+index_data_put(struct buf *out, struct bytes name, const struct index_data *d)
 {
 	static const unsigned char zero[8];
-	size_t octets = data_size(name, d), from = out->n;
+	size_t octets = index_data_size(name, d), from = out->n;
 
 	must(octets > 0);
 	buf_u64(out, 0);			/* the stamp */
@@ -186,31 +186,31 @@ checksum(const unsigned char *record, size_t octets, const unsigned char id[INDE
 }
 
 void
-data_stamp(unsigned char *record, const unsigned char id[INDEX_ID])
+index_data_stamp(unsigned char *record, const unsigned char id[INDEX_ID])
 {
 	memcpy(record, id + 4, 4);
 	little_put_u32(record + 4, checksum(record, little_u32(record + 8), id));
 }
 
 bool
-data_form(struct bytes file, uint64_t at, struct data_record *r)
+index_data_form(struct bytes file, uint64_t at, struct data_record *r)
 {
 	const unsigned char *p;
 
-	if (at % 8 != 0 || at >= file.n || file.n - at < DATA_HEAD)
+	if (at % 8 != 0 || at >= file.n || file.n - at < INDEX_DATA_HEAD)
 		return false;
 	p = file.p + at;
 	r->octets = little_u32(p + 8);
-	if (r->octets < DATA_HEAD || r->octets > INDEX_DATA_MAX || r->octets > file.n - at)
+	if (r->octets < INDEX_DATA_HEAD || r->octets > INDEX_DATA_MAX || r->octets > file.n - at)
 		return false;
 	r->name.n = little_u16(p + 12);
 	r->data.octets = little_u64(p + 16);
 	r->data.envelope.n = little_u32(p + 24);
 	r->data.structure.n = little_u32(p + 28);
 	r->data.fields.n = little_u32(p + 32);
-	if (r->name.n == 0 || r->name.n > INDEX_NAME_MAX || data_size(r->name, &r->data) != r->octets)
+	if (r->name.n == 0 || r->name.n > INDEX_NAME_MAX || index_data_size(r->name, &r->data) != r->octets)
 		return false;
-	r->name.p = p + DATA_HEAD;
+	r->name.p = p + INDEX_DATA_HEAD;
 	r->data.envelope.p = r->name.p + r->name.n;
 	r->data.structure.p = r->data.envelope.p + r->data.envelope.n;
 	r->data.fields.p = r->data.structure.p + r->data.structure.n;
@@ -224,20 +224,20 @@ stamped(const unsigned char *p, const unsigned char id[INDEX_ID])
 }
 
 bool
-data_get(struct bytes file, uint64_t at, const unsigned char id[INDEX_ID], struct data_record *r)
+index_data_get(struct bytes file, uint64_t at, const unsigned char id[INDEX_ID], struct data_record *r)
 {
-	return data_form(file, at, r) && stamped(file.p + at, id)
+	return index_data_form(file, at, r) && stamped(file.p + at, id)
 	    && checksum(file.p + at, r->octets, id) == little_u32(file.p + at + 4);
 }
 
 bool
-data_next(struct bytes file, const unsigned char id[INDEX_ID], struct data_cursor *c, uint64_t *at,
+index_data_next(struct bytes file, const unsigned char id[INDEX_ID], struct data_cursor *c, uint64_t *at,
     struct data_record *r)
 {
-	for (; c->tries > 0 && c->at < file.n && file.n - c->at >= DATA_HEAD; c->at += 8) {
+	for (; c->tries > 0 && c->at < file.n && file.n - c->at >= INDEX_DATA_HEAD; c->at += 8) {
 		if (!stamped(file.p + c->at, id))
 			continue;
-		if (data_get(file, c->at, id, r)) {
+		if (index_data_get(file, c->at, id, r)) {
 			*at = c->at;
 			c->at += r->octets;
 			return true;

@@ -15,9 +15,9 @@
 #define INDEX_FILE_MAX	(INDEX_HEADER + (uint64_t)INDEX_MAILS_MAX * INDEX_RECORD)
 
 #define INDEX_ID	16
-#define DATA_HEADER	64
-#define DATA_SEEN_AT	48		/* 8 octets: up to here sessions have looked, more or less */
-#define DATA_HEAD	40		/* octets of a record before its name */
+#define INDEX_DATA_HEADER	64
+#define INDEX_DATA_SEEN_AT	48		/* 8 octets: up to here sessions have looked, more or less */
+#define INDEX_DATA_HEAD	40		/* octets of a record before its name */
 
 struct index_header {
 	uint32_t	uidvalidity;
@@ -47,49 +47,49 @@ bool	index_sound(struct bytes file, const struct index_header *h, uint64_t *live
 /* ---- places in STEM.data: offset and length in one number ---- */
 
 static inline uint64_t
-data_place(uint64_t at, size_t octets)
+index_data_place(uint64_t at, size_t octets)
 {
 	return at | (uint64_t)(octets / 8) << 48;
 }
 
 static inline uint64_t
-data_offset(uint64_t place)
+index_data_offset(uint64_t place)
 {
 	return place & 0xffffffffffff;
 }
 
 static inline size_t
-data_octets(uint64_t place)
+index_data_octets(uint64_t place)
 {
 	return (size_t)(place >> 48) * 8;
 }
 
 /* ---- STEM.data ---- */
 
-bool	data_get_header(struct bytes file, unsigned char id[INDEX_ID]);
-void	data_put_header(unsigned char p[DATA_HEADER], const unsigned char id[INDEX_ID]);
+bool	index_data_get_header(struct bytes file, unsigned char id[INDEX_ID]);
+void	index_data_put_header(unsigned char p[INDEX_DATA_HEADER], const unsigned char id[INDEX_ID]);
 
 /* Octets of a record; 0: it would be more than INDEX_DATA_MAX. */
-size_t	data_size(struct bytes name, const struct index_data *d);
-/* Appends it, all but what belongs to a file: that is data_stamp's. */
-void	data_put(struct buf *out, struct bytes name, const struct index_data *d);
-void	data_stamp(unsigned char *record, const unsigned char id[INDEX_ID]);
+size_t	index_data_size(struct bytes name, const struct index_data *d);
+/* Appends it, all but what belongs to a file: that is index_data_stamp's. */
+void	index_data_put(struct buf *out, struct bytes name, const struct index_data *d);
+void	index_data_stamp(unsigned char *record, const unsigned char id[INDEX_ID]);
 
 struct data_record { size_t octets; struct bytes name; struct index_data data; };	/* borrowed from the file */
 
 /* What has the form of a record. False: it has not, or is not all there. */
-bool	data_form(struct bytes file, uint64_t at, struct data_record *r);
+bool	index_data_form(struct bytes file, uint64_t at, struct data_record *r);
 /* The same, stamped for that file, its checksum right. */
-bool	data_get(struct bytes file, uint64_t at, const unsigned char id[INDEX_ID], struct data_record *r);
+bool	index_data_get(struct bytes file, uint64_t at, const unsigned char id[INDEX_ID], struct data_record *r);
 
 /* Record after record, over what is none. */
 struct data_cursor {
 	uint64_t	at;		/* where to go on; a multiple of 8 */
 	unsigned	tries;		/* left: checksums that may be wrong */
 };
-#define DATA_TRIES	1000		/* then the rest is given up: it is hostile, and would take too long */
+#define INDEX_DATA_TRIES	1000		/* then the rest is given up: it is hostile, and would take too long */
 /* False: the end. *at: where r stands. */
-bool	data_next(struct bytes file, const unsigned char id[INDEX_ID], struct data_cursor *c, uint64_t *at,
+bool	index_data_next(struct bytes file, const unsigned char id[INDEX_ID], struct data_cursor *c, uint64_t *at,
 	    struct data_record *r);
 
 #endif

@@ -15,9 +15,11 @@ mend_index(unsigned char *p, size_t n)
 
 	if (n < INDEX_HEADER)
 		return;
-	for (size_t i = 0, at = INDEX_HEADER; i < little_u32(p + 56) && n - at >= INDEX_RECORD; i++, at += INDEX_RECORD) {
-		little_put_u32(p + at, crc32_of(0, bytes_of(p + at + 4, INDEX_RECORD - 4)));
-		sum += little_u32(p + at);
+	for (size_t i = 0; i < little_u32(p + 56) && i < (n - INDEX_HEADER) / INDEX_RECORD; i++) {
+		unsigned char *record = p + INDEX_HEADER + i * INDEX_RECORD;
+
+		little_put_u32(record, crc32_of(0, bytes_of(record + 4, INDEX_RECORD - 4)));
+		sum += little_u32(record);
 	}
 	little_put_u64(p + 64, sum);
 	little_put_u32(p + INDEX_HEADER - 4, crc32_of(0, bytes_of(p, INDEX_BUSY_AT)));
@@ -28,12 +30,12 @@ mend_data(unsigned char *p, size_t n)
 {
 	struct data_record r;
 
-	if (n < DATA_HEADER)
+	if (n < INDEX_DATA_HEADER)
 		return;
 	little_put_u32(p + 40, crc32_of(0, bytes_of(p, 40)));
-	for (size_t at = DATA_HEADER; at < n; at += 8)
-		if (data_form(bytes_of(p, n), at, &r)) {
-			data_stamp(p + at, p + 16);
+	for (size_t at = INDEX_DATA_HEADER; at < n; at += 8)
+		if (index_data_form(bytes_of(p, n), at, &r)) {
+			index_data_stamp(p + at, p + 16);
 			at += r.octets - 8;
 		}
 }
@@ -51,26 +53,27 @@ read_records(struct bytes file, const struct index_header *h, struct bytes data,
 		must(index_get_record(p, &m));
 		must(index_put_record(again, &m) == little_u32(p) && memcmp(again, p, sizeof again) == 0);
 		if (id)
-			(void)data_get(data, data_offset(m.data), id, &r);
+			(void)index_data_get(data, index_data_offset(m.data), id, &r);
 	}
 }
 
 static void
 read_data(struct bytes file, const unsigned char *id)
 {
-	struct data_cursor c = { .at = DATA_HEADER, .tries = DATA_TRIES };
+	struct data_cursor c = { .at = INDEX_DATA_HEADER, .tries = INDEX_DATA_TRIES };
 	struct data_record r, same;
 	struct buf again;
-	uint64_t at, last = 0;
+	uint64_t at, place, last = 0;
 
 	buf_init(&again, INDEX_DATA_MAX);
-	while (data_next(file, id, &c, &at, &r)) {
+	while (index_data_next(file, id, &c, &at, &r)) {
 		must(at % 8 == 0 && at > last && r.octets <= file.n - at && c.at == at + r.octets);
-		must(data_octets(data_place(at, r.octets)) == r.octets && data_offset(data_place(at, r.octets)) == at);
+		place = index_data_place(at, r.octets);
+		must(index_data_octets(place) == r.octets && index_data_offset(place) == at);
 		buf_clear(&again);
-		data_put(&again, r.name, &r.data);
-		data_stamp(again.p, id);
-		must(again.n == r.octets && data_form(buf_bytes(&again), 0, &same));
+		index_data_put(&again, r.name, &r.data);
+		index_data_stamp(again.p, id);
+		must(again.n == r.octets && index_data_form(buf_bytes(&again), 0, &same));
 		must(bytes_eq(same.name, r.name) && bytes_eq(same.data.fields, r.data.fields));
 		last = at;
 	}
@@ -97,7 +100,7 @@ LLVMFuzzerTestOneInput(const unsigned char *p, size_t n)
 		mend_index(octets + 3, index.n);
 	if (p[2] & 2)
 		mend_data(octets + 3 + index.n, data.n);
-	named = data_get_header(data, id);
+	named = index_data_get_header(data, id);
 	if (index_get_header(index, &h) && index_sound(index, &h, &live))
 		read_records(index, &h, data, named ? id : NULL);
 	if (named)

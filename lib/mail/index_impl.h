@@ -59,7 +59,7 @@ struct index {
 	/* what FETCH is asked for */
 	struct data_file data;
 	struct buf	 waiting;	/* owned; records to be appended */
-	uint64_t	*place;		/* owned; of each that was added since index_load: data_place, 0: it was lost */
+	uint64_t	*place;		/* owned; of each that was added since index_load: index_data_place, 0: it was lost */
 	size_t		 added, written, cap;	/* those before `written` are in the file, the others in waiting */
 	uint64_t	 append_ms, shorten_ms, lock_ms;	/* not to be tried before */
 	bool		 seen_changed;	/* h.data_seen is not what the file has */

@@ -1073,18 +1073,18 @@ static void
 test_data_limits(void **state)
 {
 	static unsigned char octets[INDEX_DATA_MAX];
-	struct index_data d = { .envelope = bytes_of(octets, INDEX_DATA_MAX - DATA_HEAD - 8) };
+	struct index_data d = { .envelope = bytes_of(octets, INDEX_DATA_MAX - INDEX_DATA_HEAD - 8) };
 	struct index *x = opened();
 	uint64_t at;
 
 	(void)state;
 	assert_true(index_data_add(x, text("12345678"), &d, &at));
 	assert_true(index_data(x, at, text("12345678"), &d));
-	assert_int_equal(d.envelope.n, INDEX_DATA_MAX - DATA_HEAD - 8);
+	assert_int_equal(d.envelope.n, INDEX_DATA_MAX - INDEX_DATA_HEAD - 8);
 	index_data_flush(x);
 	assert_true(index_data(x, at, text("12345678"), &d));
-	assert_int_equal(d.envelope.n, INDEX_DATA_MAX - DATA_HEAD - 8);
-	d = (struct index_data){ .envelope = bytes_of(octets, INDEX_DATA_MAX - DATA_HEAD - 8) };
+	assert_int_equal(d.envelope.n, INDEX_DATA_MAX - INDEX_DATA_HEAD - 8);
+	d = (struct index_data){ .envelope = bytes_of(octets, INDEX_DATA_MAX - INDEX_DATA_HEAD - 8) };
 	assert_false(index_data_add(x, text("123456789"), &d, &at));
 	assert_int_equal(errno, EFBIG);
 	d.envelope.n = SIZE_MAX;
@@ -1115,20 +1115,20 @@ static void
 test_largest_data_file(void **state)
 {
 	struct index_data d = data_of(1, 0);
-	size_t octets = data_size(text(name_of(1)), &d);
+	size_t octets = index_data_size(text(name_of(1)), &d);
 	unsigned char seen[8];
 	struct index *x = opened();
 	int fd;
 
 	(void)state;
 	index_free(&x);
-	resize("m.data", DATA_HEADER + INDEX_DATA_UNREAD_MAX);
+	resize("m.data", INDEX_DATA_HEADER + INDEX_DATA_UNREAD_MAX);
 	assert_true(delivers(1));
-	resize("m.data", DATA_HEADER + INDEX_DATA_UNREAD_MAX + 1);
+	resize("m.data", INDEX_DATA_HEADER + INDEX_DATA_UNREAD_MAX + 1);
 	assert_false(delivers(1));		/* nobody reads it */
 	fd = openat(dir, "m.data", O_RDWR | O_CLOEXEC);
 	little_put_u64(seen, INDEX_DATA_FILE_MAX);
-	assert_true(file_pwrite(fd, bytes_of(seen, sizeof seen), DATA_SEEN_AT));
+	assert_true(file_pwrite(fd, bytes_of(seen, sizeof seen), INDEX_DATA_SEEN_AT));
 	close(fd);
 	assert_true(delivers(1));
 	resize("m.data", (off_t)(INDEX_DATA_FILE_MAX - octets));
@@ -1146,7 +1146,7 @@ static void
 test_data_torn(void **state)
 {
 	struct index_data d = data_of(2, 0);
-	off_t octets = (off_t)data_size(text(name_of(2)), &d);
+	off_t octets = (off_t)index_data_size(text(name_of(2)), &d);
 	struct index *x = opened();
 	struct stat st;
 
@@ -1182,13 +1182,13 @@ test_data_forged(void **state)
 
 	(void)state;
 	buf_init(&forged, 10000);
-	data_put(&forged, text(name_of(9)), &d);
-	data_stamp(forged.p, guess);
+	index_data_put(&forged, text(name_of(9)), &d);
+	index_data_stamp(forged.p, guess);
 	outer.envelope = buf_bytes(&forged);
 	assert_true(index_data_add(x, text(name_of(8)), &outer, NULL));
 	index_data_flush(x);
 	fd = openat(dir, "m.data", O_RDWR | O_CLOEXEC);
-	assert_true(file_pwrite(fd, text("torn"), DATA_HEADER + 4));
+	assert_true(file_pwrite(fd, text("torn"), INDEX_DATA_HEADER + 4));
 	close(fd);
 	assert_true(delivers(3));
 	assert_int_equal(finds_of(x).n, 1);
@@ -1250,7 +1250,13 @@ test_data_lost(void **state)
 	reload(&x);
 	assert_true(index_get(x, 6, &m) && has_data(x, m.data, 7, 0));
 	index_free(&x);
-	resize("m.data", DATA_HEADER);
+	x = opened();
+	resize("m.data", 10);					/* below one that has it open */
+	index_load(x, VALIDITY, TOLD);
+	add_data(x, 9, 0);
+	assert_int_equal(finds_of(x).n, 1);
+	index_free(&x);
+	resize("m.data", INDEX_DATA_HEADER);
 	x = opened();
 	check(x, 1, 20);
 	assert_true(index_get(x, 6, &m));
