@@ -626,8 +626,8 @@ settle(struct ledger *l)
 	    : other->readable && other->clean ? "one copy was behind" : "one copy was damaged");
 }
 
-static bool
-unchanged(struct ledger *l)
+bool
+ledger_unchanged(const struct ledger *l)
 {
 	for (int i = 0; i < 2; i++) {
 		struct stat st;
@@ -639,10 +639,24 @@ unchanged(struct ledger *l)
 	return true;
 }
 
+void
+ledger_rest(struct ledger *l)
+{
+	l->loaded = false;
+	forget_all(l);
+	mem_free(l->entry);
+	mem_free(l->slot);
+	l->entry = NULL;
+	l->slot = NULL;
+	l->cap = l->slots = 0;
+	for (int i = 0; i < 2; i++)
+		buf_release(&l->copy[i].file);
+}
+
 bool
 ledger_load(struct ledger *l)
 {
-	if (l->loaded && !l->behind && unchanged(l))
+	if (l->loaded && !l->behind && ledger_unchanged(l))
 		return true;
 	l->loaded = l->behind = false;
 	forget_all(l);			/* names may borrow from what is read anew */

@@ -92,6 +92,11 @@ uint64_t	 ledger_octets(const struct ledger *l);
 /* Where in the first copy of that generation a message's name stands, for ledger_names_get. False: it does not. */
 bool		 ledger_name_at(const struct ledger *l, uint32_t uid, uint64_t *at);
 
+/* The files are as they were when it was last loaded or written: no lock is needed to ask. */
+bool		 ledger_unchanged(const struct ledger *l);
+/* Gives memory back; the next ledger_load reads all again. */
+void		 ledger_rest(struct ledger *l);
+
 /* Names that are not looked for between ledger_marks and ledger_trim are taken for gone. */
 void		 ledger_marks(struct ledger *l);
 uint32_t	 ledger_find(struct ledger *l, struct bytes name, bool *seen);	/* 0: has none yet */

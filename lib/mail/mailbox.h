@@ -48,6 +48,7 @@ struct delivery {
 	int		fd;		/* the queue file */
 	struct bytes	segments;	/* mail/segments.h */
 	uint64_t	octets;		/* of segments */
+	int64_t		date_s;		/* mbox: for the From_ line; 0: now */
 };
 #define MAILBOX_BATCH 16		/* deliveries that are made durable together */
 
@@ -74,6 +75,8 @@ struct mail {
 
 /* Looks at what is there now: gives UIDs, ledger durable. False: errno; not a change of what was known. */
 bool		 mailbox_scan(struct mailbox *m);
+/* Nothing has come, gone or changed since the last scan, as far as a look at directories tells: two system calls. */
+bool		 mailbox_quiet(const struct mailbox *m);
 /* From now on scans look after mod-sequences and the cache of the index, too: for IMAP. Before the first scan. */
 void		 mailbox_index(struct mailbox *m);
 uint32_t	 mailbox_uidvalidity(const struct mailbox *m);
@@ -106,6 +109,9 @@ void		 mailbox_data_keep(struct mailbox *m, size_t i, const struct index_data *d
 
 /* ---- changing ---- */
 
+/* Moves what is new to where no other session takes it for recent (Maildir: to cur/). The mails that were moved
+ * stay `recent` until the next scan. */
+bool		 mailbox_claim(struct mailbox *m);
 /* Removes for good, durable; those that are gone already count as removed. False: errno, some may be left. */
 bool		 mailbox_expunge(struct mailbox *m, const size_t *which, size_t n);
 bool		 mailbox_mark_seen(struct mailbox *m, size_t i);
@@ -135,8 +141,8 @@ bool		 mailbox_take(struct mailbox *m, struct arrival **a, size_t n, uint32_t *u
 /* Copies, all or none, durable, with flags, keywords and dates; UIDs are those in `to`, in the same order. What is
  * gone fails with ENOENT. */
 bool		 mailbox_copy(struct mailbox *m, const size_t *which, size_t n, struct mailbox *to, uint32_t *uids);
-/* RFC 6851: each message is in one of both at any time, whatever crashes. uids 0: that one was gone.
- * False: errno; uids of those that moved are set. */
+/* RFC 6851, as mailbox_copy: each message is in one of both, or in both, whatever crashes. False: errno; all are
+ * where they were, but for a fault of the removal itself: then all are in `to`, and some in both. */
 bool		 mailbox_move(struct mailbox *m, const size_t *which, size_t n, struct mailbox *to, uint32_t *uids);
 
 /* Gives back what can be made again: for a session that idles. */

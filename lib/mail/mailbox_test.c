@@ -182,8 +182,8 @@ test_deliver_and_read(void **state)
 	assert_true(mailbox_scan(m));
 	assert_int_equal(mailbox_uidvalidity(m), validity);
 	assert_int_equal(mailbox_count(m), 4);
-	assert_true(mailbox_mail(m, 1)->seen);
-	assert_false(mailbox_mail(m, 2)->seen);
+	assert_true(mailbox_mail(m, 1)->flags & MAIL_SEEN);
+	assert_false(mailbox_mail(m, 2)->flags & MAIL_SEEN);
 	assert_mail(m, 3, HEAD "Subject: 4\r\n\r\nends\r\n\r\n\r\n");
 	mailbox_close(&m);
 }
@@ -351,7 +351,7 @@ test_other_programs(void **state)
 	assert_mail(m, 0, "S: 1\r\n\r\none\r\n");
 	assert_mail(m, 1, "S: 2\r\n\r\ntwo\r\n");
 	assert_mail(m, 2, "S: 3\r\n\r\nthree\r\n");
-	assert_true(mailbox_mail(m, 2)->seen);
+	assert_true(mailbox_mail(m, 2)->flags & MAIL_SEEN);
 
 	snprintf(from, sizeof from, "%s/new/1000000001.x", path);
 	snprintf(to, sizeof to, "%s/cur/1000000001.x:2,F", path);
@@ -518,13 +518,26 @@ test_names(void **state)
 		{ "1.a", "1.a", 0 },
 		{ "99999999999999999999999.x", "5.x", 1 },
 	};
-	static const struct { const char *suffix; char flag; const char *want; } flags[] = {
-		{ "", 'S', ":2,S" },
-		{ ":2,", 'S', ":2,S" },
-		{ ":2,FT", 'S', ":2,FST" },
-		{ ":2,S", 'S', ":2,S" },
-		{ ":2,RSTab", 'S', ":2,RSTab" },
-		{ ":1,odd", 'S', ":2,S" },
+	static const struct { const char *suffix; uint32_t flags; const char *want; } flags[] = {
+		{ "", MAIL_SEEN, ":2,S" },
+		{ "", 0, ":2," },
+		{ ":2,", MAIL_SEEN, ":2,S" },
+		{ ":2,FT", MAIL_FLAGGED | MAIL_SEEN | MAIL_DELETED, ":2,FST" },
+		{ ":2,S", 0, ":2," },
+		{ ":2,RSTab", MAIL_ANSWERED | MAIL_KEYWORD << 1, ":2,Rb" },
+		{ ":2,XSZ", MAIL_DRAFT | MAIL_FORWARDED, ":2,DPXZ" },	/* flags that we do not know stay */
+		{ ":2,S,uid=7", MAIL_FLAGGED | (uint32_t)MAIL_KEYWORD << 25, ":2,Fz,uid=7" },
+		{ ":1,odd", MAIL_SEEN, ":2,S" },
+	};
+	static const struct { const char *suffix; uint32_t want; } read[] = {
+		{ "", 0 },
+		{ ":2,", 0 },
+		{ ":2,DFPRST", 63 },
+		{ ":2,SX9", MAIL_SEEN },
+		{ ":2,az", (uint32_t)MAIL_KEYWORD | (uint32_t)MAIL_KEYWORD << 25 },
+		{ ":2,F,S", MAIL_FLAGGED },
+		{ ":1,S", 0 },
+		{ ":2", 0 },
 	};
 
 	(void)state;
@@ -536,9 +549,11 @@ test_names(void **state)
 	for (size_t i = 0; i < LEN(flags); i++) {
 		char got[256];
 
-		assert_true(maildir_flagged(text(flags[i].suffix), flags[i].flag, got));
+		assert_true(maildir_suffix(text(flags[i].suffix), flags[i].flags, got));
 		assert_string_equal(got, flags[i].want);
 	}
+	for (size_t i = 0; i < LEN(read); i++)
+		assert_int_equal(maildir_flags(text(read[i].suffix)), read[i].want);
 }
 
 /* ---- mbox ---- */

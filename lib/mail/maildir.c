@@ -152,14 +152,6 @@ maildir_order(struct bytes a, struct bytes b)
 
 /* ---- delivery ---- */
 
-struct copy {
-	int		fd;		/* -1: none */
-	int		fault;		/* errno of the step that failed; 0: none */
-	bool		named, synced;
-	uint64_t	octets;		/* written */
-	char		tmp[NAME_MAX + 1], name[NAME_MAX + 1];
-};
-
 static int
 open_named(struct maildir *m, char tmp[NAME_MAX + 1])
 {
@@ -167,7 +159,7 @@ open_named(struct maildir *m, char tmp[NAME_MAX + 1])
 		int fd;
 
 		unique_name(m, 0, tmp);
-		fd = openat(m->tmp, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		fd = openat(m->tmp, tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (fd != -1 || errno != EEXIST)
 			return fd;
 	}
@@ -179,7 +171,7 @@ open_copy(struct maildir *m, char tmp[NAME_MAX + 1])
 {
 	tmp[0] = '\0';
 	if (m->unnamed) {
-		int fd = openat(m->tmp, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+		int fd = openat(m->tmp, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
 		if (fd != -1 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
 			return fd;
@@ -190,7 +182,7 @@ open_copy(struct maildir *m, char tmp[NAME_MAX + 1])
 
 /* False: errno. EBADMSG: the queue file is not what was promised. */
 static bool
-copy_message(struct maildir *m, struct copy *c, const struct delivery *d)
+copy_message(struct maildir *m, struct maildir_copy *c, const struct delivery *d)
 {
 	struct lf_reader r;
 	long got;
@@ -212,7 +204,7 @@ copy_message(struct maildir *m, struct copy *c, const struct delivery *d)
 
 /* What has to be on disk before the name is made. */
 static bool
-settle(struct maildir *m, struct copy *c)
+settle(struct maildir *m, struct maildir_copy *c)
 {
 	if (m->ordered && sync_file_range(c->fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE
 	    | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) == 0)
@@ -224,34 +216,55 @@ settle(struct maildir *m, struct copy *c)
 	return c->synced;
 }
 
+static int
+home_of(const struct maildir *m, const struct maildir_copy *c)
+{
+	return c->in_cur ? m->cur : m->new;
+}
+
 static bool
-link_once(struct maildir *m, struct copy *c)
+full_name(const struct maildir_copy *c, char out[2 * NAME_MAX])
+{
+	if (strlen(c->name) + strlen(c->suffix) > NAME_MAX) {
+		errno = ENAMETOOLONG;
+		return false;
+	}
+	snprintf(out, 2 * NAME_MAX, "%s%s", c->name, c->suffix);
+	return true;
+}
+
+static bool
+link_once(struct maildir *m, struct maildir_copy *c, const char *name)
 {
 	char self[16];
 
 	if (c->tmp[0] == '\0') {
 		snprintf(self, sizeof self, "%d", c->fd);
-		return linkat(m->proc, self, m->new, c->name, AT_SYMLINK_FOLLOW) == 0;
+		return linkat(m->proc, self, home_of(m, c), name, AT_SYMLINK_FOLLOW) == 0;
 	}
-	if (linkat(m->tmp, c->tmp, m->new, c->name, 0) == 0) {
+	if (linkat(m->tmp, c->tmp, home_of(m, c), name, 0) == 0) {
 		unlinkat(m->tmp, c->tmp, 0);
 		c->tmp[0] = '\0';
 		return true;
 	}
 	if (errno != EPERM && errno != EOPNOTSUPP && errno != EMLINK)
 		return false;
-	if (renameat(m->tmp, c->tmp, m->new, c->name) == -1)
+	if (renameat(m->tmp, c->tmp, home_of(m, c), name) == -1)
 		return false;		/* a file system without hard links */
 	c->tmp[0] = '\0';
 	return true;
 }
 
 static bool
-name_copy(struct maildir *m, struct copy *c)
+name_copy(struct maildir *m, struct maildir_copy *c)
 {
+	char name[2 * NAME_MAX];
+
 	for (int i = 0; i < NAME_TRIES; i++) {
 		unique_name(m, c->octets, c->name);
-		if (link_once(m, c)) {
+		if (!full_name(c, name))
+			return false;
+		if (link_once(m, c, name)) {
 			c->named = true;
 			return true;
 		}
@@ -261,11 +274,13 @@ name_copy(struct maildir *m, struct copy *c)
 	return false;
 }
 
-static void
-drop_copy(struct maildir *m, struct copy *c)
+void
+maildir_drop(struct maildir *m, struct maildir_copy *c)
 {
-	if (c->named)
-		unlinkat(m->new, c->name, 0);
+	char name[2 * NAME_MAX];
+
+	if (c->named && full_name(c, name))
+		unlinkat(home_of(m, c), name, 0);
 	if (c->tmp[0] != '\0')
 		unlinkat(m->tmp, c->tmp, 0);
 	c->named = false;
@@ -274,9 +289,9 @@ drop_copy(struct maildir *m, struct copy *c)
 }
 
 static void
-begin(struct maildir *m, struct copy *c, const struct delivery *d, bool more)
+begin(struct maildir *m, struct maildir_copy *c, const struct delivery *d, bool more)
 {
-	*c = (struct copy){ .fd = -1 };
+	*c = (struct maildir_copy){ .fd = -1 };
 	c->fd = open_copy(m, c->tmp);
 	if (c->fd == -1 || !copy_message(m, c, d))
 		c->fault = errno;
@@ -285,7 +300,7 @@ begin(struct maildir *m, struct copy *c, const struct delivery *d, bool more)
 }
 
 static void
-name_settled(struct maildir *m, struct copy *c, const struct delivery *d)
+name_settled(struct maildir *m, struct maildir_copy *c, const struct delivery *d)
 {
 	if (c->fault != 0)
 		return;
@@ -294,7 +309,7 @@ name_settled(struct maildir *m, struct copy *c, const struct delivery *d)
 	c->fault = errno;
 	if (m->unnamed && (errno == ENOENT || errno == EACCES || errno == EPERM || errno == EXDEV)) {
 		m->unnamed = false;	/* no /proc, or it is not let through: names in tmp/ do */
-		drop_copy(m, c);
+		maildir_drop(m, c);
 		begin(m, c, d, false);
 		if (c->fault == 0 && !(settle(m, c) && name_copy(m, c)))
 			c->fault = errno;
@@ -302,22 +317,23 @@ name_settled(struct maildir *m, struct copy *c, const struct delivery *d)
 }
 
 /* Those whose content is synced need their names synced: once for all. The others need both, which fsync
- * of the file does where we are (maildir.h). */
-static void
-make_durable(struct maildir *m, struct copy *c, size_t n)
+ * of the file does where we are (maildir.h). A link alone is a name. */
+void
+maildir_make_durable(struct maildir *m, struct maildir_copy *c, size_t n)
 {
-	bool names = false;
-	int fault = 0;
+	bool names[2] = { false, false };
+	int fault[2] = { 0, 0 };
 
 	for (size_t i = 0; i < n; i++)
-		names |= c[i].fault == 0 && c[i].synced;
-	if (names && fsync(m->new) == -1)
-		fault = errno;
+		names[c[i].in_cur] |= c[i].fault == 0 && c[i].synced;
+	for (int i = 0; i < 2; i++)
+		if (names[i] && fsync(i ? m->cur : m->new) == -1)
+			fault[i] = errno;
 	for (size_t i = 0; i < n; i++) {
 		if (c[i].fault != 0)
 			continue;
 		if (c[i].synced)
-			c[i].fault = fault;
+			c[i].fault = fault[c[i].in_cur];
 		else if (fsync(c[i].fd) == -1)
 			c[i].fault = errno;
 	}
@@ -327,21 +343,21 @@ static void
 deliver_some(struct maildir *m, const struct delivery *d, size_t n, enum outcome *outcome,
     struct buf *reply)
 {
-	struct copy copy[MAILBOX_BATCH];
+	struct maildir_copy copy[MAILBOX_BATCH];
 
 	for (size_t i = 0; i < n; i++)
 		begin(m, &copy[i], &d[i], n > 1);
 	for (size_t i = 0; i < n; i++)
 		name_settled(m, &copy[i], &d[i]);
-	make_durable(m, copy, n);
+	maildir_make_durable(m, copy, n);
 	for (size_t i = 0; i < n; i++) {
-		struct copy *c = &copy[i];
+		struct maildir_copy *c = &copy[i];
 
 		/* What is closed after its sync has nothing left to fail with. */
 		if (c->fault == 0)
 			fd_close(&c->fd);
 		else
-			drop_copy(m, c);
+			maildir_drop(m, c);
 		m->delivered += c->fault == 0;
 		outcome[i] = mailbox_outcome(c->fault, &reply[i]);
 	}
@@ -517,6 +533,14 @@ maildir_open_file(struct maildir *m, const struct maildir_file *f)
 }
 
 bool
+maildir_stat(struct maildir *m, const struct maildir_file *f, struct stat *st)
+{
+	char name[NAME_MAX + 1];
+
+	return whole_name(f, name) && fstatat(f->in_new ? m->new : m->cur, name, st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+bool
 maildir_remove(struct maildir *m, const struct maildir_file *f)
 {
 	char name[NAME_MAX + 1];
@@ -526,45 +550,90 @@ maildir_remove(struct maildir *m, const struct maildir_file *f)
 
 /* ---- flags: ":2,FLAGS" ---- */
 
+#define ODD_MAX	40		/* flags of others that are kept */
+
+static const struct { char letter; uint32_t flag; } letters[] = {	/* in ASCII order */
+	{ 'D', MAIL_DRAFT }, { 'F', MAIL_FLAGGED }, { 'P', MAIL_FORWARDED }, { 'R', MAIL_ANSWERED },
+	{ 'S', MAIL_SEEN }, { 'T', MAIL_DELETED },
+};
+
+static uint32_t
+flag_of(unsigned char c)
+{
+	if (c >= 'a' && c <= 'z')
+		return (uint32_t)MAIL_KEYWORD << (c - 'a');
+	for (size_t i = 0; i < LEN(letters); i++)
+		if (letters[i].letter == (char)c)
+			return letters[i].flag;
+	return 0;
+}
+
+/* The flags, and what stands behind a comma, which some programs use for their own. */
 static struct bytes
-flags_of(struct bytes suffix)
+flags_of(struct bytes suffix, struct bytes *rest)
 {
-	return bytes_starts(suffix, text(":2,")) ? bytes_skip(suffix, 3) : (struct bytes){ NULL, 0 };
+	struct bytes flags = { NULL, 0 };
+
+	if (bytes_starts(suffix, text(":2,")))
+		flags = bytes_skip(suffix, 3);
+	*rest = bytes_skip(flags, bytes_find(flags, ','));
+	return bytes_head(flags, bytes_find(flags, ','));
+}
+
+uint32_t
+maildir_flags(struct bytes suffix)
+{
+	struct bytes rest, s = flags_of(suffix, &rest);
+	uint32_t flags = 0;
+
+	for (size_t i = 0; i < s.n; i++)
+		flags |= flag_of(s.p[i]);
+	return flags;
+}
+
+static int
+by_octet(const void *a, const void *b)
+{
+	return *(const unsigned char *)a - *(const unsigned char *)b;
 }
 
 bool
-maildir_has_flag(const struct maildir_file *f, char flag)
+maildir_suffix(struct bytes suffix, uint32_t flags, char out[256])
 {
-	struct bytes flags = flags_of(f->suffix);
+	struct bytes rest, old = flags_of(suffix, &rest);
+	unsigned char set[LEN(letters) + MAIL_KEYWORDS + ODD_MAX];
+	size_t n = 0, odd = 0;
 
-	return bytes_find(flags, (unsigned char)flag) < flags.n;
-}
-
-bool
-maildir_flagged(struct bytes suffix, char flag, char out[256])
-{
-	struct bytes flags = flags_of(suffix);
-	size_t n = 3, i = 0;
-
-	if (flags.n > 250)
+	for (size_t i = 0; i < LEN(letters); i++)
+		if (flags & letters[i].flag)
+			set[n++] = (unsigned char)letters[i].letter;
+	for (unsigned i = 0; i < MAIL_KEYWORDS; i++)
+		if (flags & (uint32_t)MAIL_KEYWORD << i)
+			set[n++] = (unsigned char)('a' + i);
+	for (size_t i = 0; i < old.n; i++)
+		if (flag_of(old.p[i]) == 0) {
+			if (odd++ == ODD_MAX)
+				return false;
+			set[n++] = old.p[i];
+		}
+	qsort(set, n, 1, by_octet);
+	if (3 + n + rest.n > 255)
 		return false;
 	memcpy(out, ":2,", 3);
-	while (i < flags.n && flags.p[i] < (unsigned char)flag)
-		out[n++] = (char)flags.p[i++];
-	out[n++] = flag;
-	for (i += i < flags.n && flags.p[i] == (unsigned char)flag; i < flags.n; i++)
-		out[n++] = (char)flags.p[i];
-	out[n] = '\0';
+	memcpy(out + 3, set, n);
+	if (rest.n > 0)
+		memcpy(out + 3 + n, rest.p, rest.n);
+	out[3 + n + rest.n] = '\0';
 	return true;
 }
 
 bool
-maildir_set_flag(struct maildir *m, struct maildir_file *f, char flag, struct arena *a)
+maildir_set_flags(struct maildir *m, struct maildir_file *f, uint32_t flags, struct arena *a)
 {
 	char from[NAME_MAX + 1], to[NAME_MAX + 1], suffix[256];
 	struct maildir_file moved = { f->name, { NULL, 0 }, false };
 
-	if (!maildir_flagged(f->suffix, flag, suffix)) {
+	if (!maildir_suffix(f->suffix, flags, suffix)) {
 		errno = ENAMETOOLONG;
 		return false;
 	}
@@ -575,6 +644,90 @@ maildir_set_flag(struct maildir *m, struct maildir_file *f, char flag, struct ar
 	moved.suffix = arena_copy(a, moved.suffix);
 	*f = moved;
 	return true;
+}
+
+bool
+maildir_sync(struct maildir *m, bool new, bool cur)
+{
+	return (!new || dir_sync(m->new)) && (!cur || dir_sync(m->cur));
+}
+
+/* ---- arrivals: as deliveries, in steps ---- */
+
+static bool
+failed(struct maildir_copy *c)
+{
+	c->fault = errno;
+	return false;
+}
+
+bool
+maildir_begin(struct maildir *m, struct maildir_copy *c)
+{
+	*c = (struct maildir_copy){ .fd = -1 };
+	c->fd = open_copy(m, c->tmp);
+	return c->fd != -1 || failed(c);
+}
+
+bool
+maildir_add(struct maildir_copy *c, struct bytes octets)
+{
+	if (c->fault != 0) {
+		errno = c->fault;
+		return false;
+	}
+	c->octets += octets.n;
+	return file_write(c->fd, octets) || failed(c);
+}
+
+bool
+maildir_settle(struct maildir *m, struct maildir_copy *c)
+{
+	return settle(m, c) || failed(c);
+}
+
+bool
+maildir_place(struct maildir *m, struct maildir_copy *c, uint32_t flags)
+{
+	char suffix[256];
+
+	must(maildir_suffix((struct bytes){ NULL, 0 }, flags, suffix) && strlen(suffix) < sizeof c->suffix);
+	c->in_cur = flags != 0;
+	c->suffix[0] = '\0';
+	if (c->in_cur)
+		memcpy(c->suffix, suffix, strlen(suffix) + 1);
+	return name_copy(m, c) || failed(c);
+}
+
+bool
+maildir_link(struct maildir *from, const struct maildir_file *f, struct maildir *m,
+    struct maildir_copy *c, uint32_t flags)
+{
+	char old[NAME_MAX + 1], name[2 * NAME_MAX], suffix[256];
+	struct stat st;
+
+	*c = (struct maildir_copy){ .fd = -1, .in_cur = flags != 0, .synced = true };
+	must(maildir_suffix((struct bytes){ NULL, 0 }, flags, suffix) && strlen(suffix) < sizeof c->suffix);
+	if (c->in_cur)
+		memcpy(c->suffix, suffix, strlen(suffix) + 1);
+	if (!whole_name(f, old) || fstatat(f->in_new ? from->new : from->cur, old, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return failed(c);
+	for (int i = 0; i < NAME_TRIES; i++) {
+		unique_name(m, (uint64_t)st.st_size, c->name);
+		if (full_name(c, name) && linkat(f->in_new ? from->new : from->cur, old, home_of(m, c), name, 0) == 0) {
+			c->named = true;
+			return true;
+		}
+		if (errno != EEXIST)
+			break;
+	}
+	return failed(c);
+}
+
+struct bytes
+maildir_copy_name(const struct maildir_copy *c)
+{
+	return text(c->name);
 }
 
 /* ---- the end ---- */

@@ -26,6 +26,8 @@
 #ifndef MAIL_MAILDIR_H
 #define MAIL_MAILDIR_H
 
+#include <sys/stat.h>
+
 #include "base/arena.h"
 #include "mail/mailbox.h"
 
@@ -71,14 +73,42 @@ void	maildir_list_free(struct maildir_list *l);
 bool	maildir_find(struct maildir *m, struct maildir_file *f, struct arena *a);
 
 int	maildir_open_file(struct maildir *m, const struct maildir_file *f);	/* -1: errno */
+bool	maildir_stat(struct maildir *m, const struct maildir_file *f, struct stat *st);
 bool	maildir_remove(struct maildir *m, const struct maildir_file *f);
-/* To cur/, with the flag; f is changed. */
-bool	maildir_set_flag(struct maildir *m, struct maildir_file *f, char flag, struct arena *a);
-bool	maildir_has_flag(const struct maildir_file *f, char flag);
+/* To cur/, with these flags (enum mail_flag) and no others that we know; f is changed. */
+bool	maildir_set_flags(struct maildir *m, struct maildir_file *f, uint32_t flags, struct arena *a);
+bool	maildir_sync(struct maildir *m, bool new, bool cur);	/* what was renamed or removed there is durable */
+
+/* A message that gets a name when it is whole: an APPEND, or a copy. */
+struct maildir_copy {
+	int		fd;		/* owned; -1: none */
+	int		fault;		/* errno of the step that failed; 0: none */
+	bool		named, synced, in_cur;
+	uint64_t	octets;		/* written */
+	char		tmp[256], name[256];	/* name: without suffix */
+	char		suffix[64];
+};
+
+bool	maildir_begin(struct maildir *m, struct maildir_copy *c);	/* the three: false: errno, also in c->fault */
+bool	maildir_add(struct maildir_copy *c, struct bytes octets);
+bool	maildir_settle(struct maildir *m, struct maildir_copy *c);	/* its content is with the disk: takes long */
+/* Gives it its name: in new/ without flags, else in cur/. */
+bool	maildir_place(struct maildir *m, struct maildir_copy *c, uint32_t flags);
+/* The same for a second link to a message of another Maildir. False: errno; EXDEV, EMLINK, EPERM, EOPNOTSUPP:
+ * copy its content instead. */
+bool	maildir_link(struct maildir *from, const struct maildir_file *f, struct maildir *m,
+	    struct maildir_copy *c, uint32_t flags);
+/* All that were placed are durable after it; c->fault where not. */
+void	maildir_make_durable(struct maildir *m, struct maildir_copy *c, size_t n);
+void	maildir_drop(struct maildir *m, struct maildir_copy *c);	/* as if it never was */
+struct bytes maildir_copy_name(const struct maildir_copy *c);
 
 /* Pure: in what order messages came, by their names; ties by the octets. */
 int	maildir_order(struct bytes a, struct bytes b);
-/* Pure: the suffix with one more flag, flags in ASCII order. False: it does not fit. */
-bool	maildir_flagged(struct bytes suffix, char flag, char out[256]);
+/* Pure: the flags in ":2,FLAGS"; unknown ones are passed over. */
+uint32_t maildir_flags(struct bytes suffix);
+/* Pure: the suffix with these flags instead, in ASCII order; flags that we do not know stay, and what stands
+ * behind a comma. False: it does not fit. */
+bool	maildir_suffix(struct bytes suffix, uint32_t flags, char out[256]);
 
 #endif

@@ -589,7 +589,7 @@ put_from_line(const struct delivery *d, uint64_t at, struct append *a, struct bu
 	size_t before = out->n;
 
 	a->start = at + before;
-	mbox_from_line(d->sender, clock_wall_s(), out);
+	mbox_from_line(d->sender, d->date_s != 0 ? d->date_s : clock_wall_s(), out);
 	a->date = at + out->n - 1 - MBOX_DATE;
 	memcpy(a->stamp, out->p + out->n - 1 - MBOX_DATE, MBOX_DATE);
 	memcpy(out->p + out->n - 1 - MBOX_DATE, MBOX_UNFINISHED, MBOX_DATE);
@@ -747,6 +747,49 @@ mbox_deliver(struct mbox *m, const struct delivery *d, size_t n, enum outcome *o
 	}
 }
 
+static bool
+unlock_with(struct mbox *m, bool good)
+{
+	int saved = errno;
+
+	unlock(m);
+	errno = saved;
+	return good;
+}
+
+static bool
+append_together(struct mbox *m, const struct delivery *d, size_t n, struct append *a)
+{
+	struct stat st;
+	uint64_t start, end;
+	bool good = true;
+
+	if (fstat(m->fd, &st) == -1)
+		return false;
+	start = end = (uint64_t)st.st_size;
+	for (size_t i = 0; good && i < n; i++)
+		good = append_one(m, &d[i], &end, &a[i]);
+	if (!good || !complete(m, a, n)) {
+		take_back(m, start);
+		return false;
+	}
+	m->clean_size = end;
+	m->clean_ino = st.st_ino;
+	return true;
+}
+
+bool
+mbox_append(struct mbox *m, const struct delivery *d, size_t n, uint64_t *starts)
+{
+	struct append *a = mem_array(n, sizeof *a);
+	bool good = lock(m) && unlock_with(m, append_together(m, d, n, a));
+
+	for (size_t i = 0; good && i < n; i++)
+		starts[i] = a[i].start;
+	mem_free(a);
+	return good;
+}
+
 /* ---- reading ---- */
 
 static void
@@ -806,16 +849,6 @@ split_file(struct mbox *m, const unsigned char key[16], bool *changed)
 	return true;
 }
 
-static bool
-unlock_with(struct mbox *m, bool good)
-{
-	int saved = errno;
-
-	unlock(m);
-	errno = saved;
-	return good;
-}
-
 bool
 mbox_list(struct mbox *m, const unsigned char key[16], bool *changed)
 {
@@ -872,6 +905,40 @@ bool
 mbox_get(struct mbox *m, const unsigned char key[16], const struct mbox_part *p, struct buf *out)
 {
 	return lock(m) && unlock_with(m, get_part(m, key, p, out));
+}
+
+static bool
+from_line(struct mbox *m, const struct mbox_part *p, char *line, size_t cap)
+{
+	size_t n = p->start - p->at < cap - 1 ? (size_t)(p->start - p->at) : cap - 1;
+
+	if (!file_pread(m->fd, line, n, (off_t)p->at))
+		return false;
+	line[n] = '\0';
+	return true;
+}
+
+bool
+mbox_date(struct mbox *m, const struct mbox_part *p, int64_t *wall_s)
+{
+	char line[1024];
+	struct stat st;
+
+	if (!lock(m) || !unlock_with(m, from_line(m, p, line, sizeof line) && fstat(m->fd, &st) == 0))
+		return false;
+	if (!mbox_from_date(text(line), wall_s))
+		*wall_s = st.st_mtim.tv_sec;
+	return true;
+}
+
+bool
+mbox_same(const struct mbox *m)
+{
+	struct stat st;
+
+	return m->ino != 0 && fstatat(m->parent, m->name, &st, AT_SYMLINK_NOFOLLOW) == 0
+	    && m->ino == st.st_ino && m->size == (uint64_t)st.st_size
+	    && m->mtime_s == st.st_mtim.tv_sec && m->mtime_ns == st.st_mtim.tv_nsec;
 }
 
 /* ---- removal ---- */

@@ -77,6 +77,9 @@ size_t	from_filter_end(struct from_filter *f, unsigned char out[FROM_SLACK]);
 #define MBOX_DATE 24
 #define MBOX_UNFINISHED "UNFINISHED.............."
 void	mbox_from_line(struct bytes sender, int64_t wall_s, struct buf *out);
+/* When a From_ line says that it was delivered: the last date in it, "Thu Jan  1 00:00:00 2026", seconds and a zone's
+ * name before the year may be there or not. Taken for UTC. False: there is none. */
+bool	mbox_from_date(struct bytes line, int64_t *wall_s);
 
 /* ---- the file ---- */
 
@@ -108,6 +111,13 @@ void	mbox_close(struct mbox *m);
 void	mbox_deliver(struct mbox *m, const struct delivery *d, size_t n, enum outcome *outcome,
 	    struct buf *reply);
 
+/* All of them or none; starts: where each begins in the file. False: errno. */
+bool	mbox_append(struct mbox *m, const struct delivery *d, size_t n, uint64_t *starts);
+
+/* The file is as mbox_list found it. */
+bool	mbox_same(const struct mbox *m);
+/* When it was delivered: its From_ line, or what the file says. False: errno. */
+bool	mbox_date(struct mbox *m, const struct mbox_part *p, int64_t *wall_s);
 /* Splits the file if it is not as it was; *changed says so. False: errno. */
 bool	mbox_list(struct mbox *m, const unsigned char key[16], bool *changed);
 /* The message, unquoted, LF ends; its hash is checked. False: ESTALE: the file is another by now. */

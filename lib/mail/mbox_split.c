@@ -341,3 +341,77 @@ mbox_from_line(struct bytes sender, int64_t wall_s, struct buf *out)
 	buf_fmt(out, " %s %s %2d %02d:%02d:%02d %4d\n", day[t.tm_wday], month[t.tm_mon], t.tm_mday,
 	    t.tm_hour, t.tm_min, t.tm_sec, t.tm_year + 1900);
 }
+
+/* ---- the date of a From_ line ---- */
+
+#define WORDS_MAX 16
+
+static bool
+clock_of(struct bytes s, struct tm *t)
+{
+	uint64_t part[3] = { 0, 0, 0 };
+	static const uint64_t most[3] = { 23, 59, 60 };
+	size_t n = 0;
+
+	while (s.n > 0 && n < 3) {
+		if (!bytes_u64(bytes_cut(&s, ':'), most[n], &part[n]))
+			return false;
+		n++;
+	}
+	t->tm_hour = (int)part[0];
+	t->tm_min = (int)part[1];
+	t->tm_sec = (int)part[2];
+	return s.n == 0 && n >= 2;
+}
+
+static bool
+month_of(struct bytes s, struct tm *t)
+{
+	static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
+	for (t->tm_mon = 0; s.n == 3 && t->tm_mon < 12; t->tm_mon++)
+		if (memcmp(names + 3 * t->tm_mon, s.p, 3) == 0)
+			return true;
+	return false;
+}
+
+/* word: "Jan", "1", "00:00:00", [zone], "2026" */
+static bool
+date_at(const struct bytes *word, size_t n, int64_t *wall_s)
+{
+	struct tm t = { 0 };
+	uint64_t day, year;
+	bool good = n >= 4 && month_of(word[0], &t) && bytes_u64(word[1], 31, &day) && clock_of(word[2], &t)
+	    && (bytes_u64(word[3], 9999, &year) || (n >= 5 && bytes_u64(word[4], 9999, &year)));
+
+	if (!good || year < 1970 || day == 0)
+		return false;
+	t.tm_mday = (int)day;
+	t.tm_year = (int)year - 1900;
+	*wall_s = timegm(&t);
+	return true;
+}
+
+bool
+mbox_from_date(struct bytes line, int64_t *wall_s)
+{
+	struct bytes word[WORDS_MAX];
+	size_t n = 0;
+	bool found = false;
+
+	line = bytes_trim(line);
+	while (line.n > 0) {
+		struct bytes w = bytes_cut(&line, ' ');
+
+		if (w.n == 0)
+			continue;
+		if (n == WORDS_MAX) {		/* an odd sender; the date is at the end */
+			memmove(word, word + 1, sizeof word - sizeof *word);
+			n--;
+		}
+		word[n++] = w;
+	}
+	for (size_t i = 0; i < n; i++)
+		found |= date_at(word + i, n - i, wall_s);
+	return found;
+}

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * mail/mailbox_arrive.c - what a session adds to a mailbox: APPEND, COPY, MOVE.
+ * RFC 3501 sections 6.3.11 and 6.4.7, RFC 6851; RFC 4315 (UIDs of what was added).
+ *
+ * All of a command or none of it: what was named already is taken back. The order is
+ * that of a delivery: content on disk, then the name on disk, then the UID in the ledger, on
+ * disk, then the answer. MOVE removes only what is on disk in the other mailbox.
+ */
+#include "mail/mailbox_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "mail/line_ends.h"
+
+#define COPY_CHUNK	65536
+
+struct arrival {
+	struct mailbox	*m;		/* borrowed */
+	struct maildir_copy copy;	/* mbox: its fd is all that is used, of a file without a name */
+	uint32_t	flags;
+	int64_t		date_s;		/* if dated; else now */
+	bool		dated;
+	bool		cr;		/* the last octet was a CR, which is held back */
+	bool		ended, taken;
+};
+
+/* ---- content ---- */
+
+/* A file system without O_TMPFILE has one with a name, for a moment. */
+static bool
+begin_unnamed(struct mailbox *m, struct maildir_copy *c)
+{
+	char name[256];
+
+	*c = (struct maildir_copy){ .fd = -1 };
+	c->fd = openat(m->mbox.state, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (c->fd != -1 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
+		return c->fd != -1;
+	snprintf(name, sizeof name, "%s.append.%d", m->mbox.stem, (int)getpid());
+	unlinkat(m->mbox.state, name, 0);
+	c->fd = file_open(m->mbox.state, name, O_RDWR | O_CREAT | O_EXCL, 0600);
+	if (c->fd != -1)
+		unlinkat(m->mbox.state, name, 0);
+	return c->fd != -1;
+}
+
+struct arrival *
+mailbox_arrive(struct mailbox *m)
+{
+	struct arrival *a = mem_alloc(sizeof *a);
+
+	a->m = m;
+	if (m->format == MAILBOX_MAILDIR ? maildir_begin(&m->maildir, &a->copy) : begin_unnamed(m, &a->copy))
+		return a;
+	mem_free(a);
+	return NULL;
+}
+
+/* CR LF becomes LF; a CR at the end of a piece waits for what follows. */
+bool
+arrival_add(struct arrival *a, struct bytes octets)
+{
+	unsigned char room[COPY_CHUNK + 1];
+
+	while (octets.n > 0) {
+		size_t n = octets.n < COPY_CHUNK ? octets.n : COPY_CHUNK, have = 0;
+
+		if (a->cr)
+			room[have++] = '\r';
+		memcpy(room + have, octets.p, n);
+		have += n;
+		octets = bytes_skip(octets, n);
+		a->cr = room[have - 1] == '\r';
+		have -= a->cr;
+		if (have > 0 && !maildir_add(&a->copy, bytes_of(room, line_ends_to_lf(room, have))))
+			return false;
+	}
+	return true;
+}
+
+void arrival_flags(struct arrival *a, uint32_t flags) { a->flags = flags; }
+
+void
+arrival_date(struct arrival *a, int64_t wall_s)
+{
+	a->date_s = wall_s;
+	a->dated = true;
+}
+
+/* The time of a file is the internal date of its message. */
+static bool
+set_date(const struct arrival *a)
+{
+	struct timespec t[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = (time_t)a->date_s } };
+
+	return !a->dated || futimens(a->copy.fd, t) == 0;
+}
+
+static bool
+arrival_end(struct arrival *a)
+{
+	if (a->ended)
+		return true;
+	if (a->cr && !maildir_add(&a->copy, text("\r")))
+		return false;
+	a->ended = set_date(a)
+	    && (a->m->format == MAILBOX_MBOX || maildir_settle(&a->m->maildir, &a->copy));
+	return a->ended;
+}
+
+void
+arrival_free(struct arrival **a)
+{
+	if (!*a)
+		return;
+	if ((*a)->taken || (*a)->m->format == MAILBOX_MBOX)
+		fd_close(&(*a)->copy.fd);
+	else
+		maildir_drop(&(*a)->m->maildir, &(*a)->copy);
+	mem_free(*a);
+	*a = NULL;
+}
+
+/* ---- names and UIDs, under the lock ---- */
+
+static int
+first_fault(const struct maildir_copy *c, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (c[i].fault != 0)
+			return c[i].fault;
+	return 0;
+}
+
+/* A session that looked before the lock was ours may have given some of them UIDs: those count. */
+static bool
+give(struct mailbox *m, const struct maildir_copy *c, size_t n, uint32_t *uids)
+{
+	struct bytes *names = mem_array(n, sizeof *names);
+	uint32_t *given = mem_array(n, sizeof *given);
+	size_t fresh = 0;
+	bool good, seen;
+
+	for (size_t i = 0; i < n; i++)
+		if ((uids[i] = ledger_find(m->ledger, maildir_copy_name(&c[i]), &seen)) == 0)
+			names[fresh++] = maildir_copy_name(&c[i]);
+	good = ledger_give(m->ledger, names, fresh, given);
+	for (size_t i = 0, j = 0; good && i < n; i++)
+		if (uids[i] == 0)
+			uids[i] = given[j++];
+	mem_free(names);
+	mem_free(given);
+	return good;
+}
+
+/* ESTALE: UIDVALIDITY has changed just now, and the ledger is new. */
+static bool
+give_uids(struct mailbox *m, const struct maildir_copy *c, size_t n, uint32_t *uids)
+{
+	bool good = ledger_load(m->ledger) && give(m, c, n, uids);
+
+	if (!good && errno == ESTALE)
+		good = give(m, c, n, uids);
+	return good;
+}
+
+static void
+drop_all(struct mailbox *m, struct maildir_copy *c, size_t n)
+{
+	int saved = errno;
+
+	for (size_t i = 0; i < n; i++)
+		maildir_drop(&m->maildir, &c[i]);
+	errno = saved;
+}
+
+/* Those that are placed become durable and get UIDs, or are dropped. */
+static bool
+settle_all(struct mailbox *m, struct maildir_copy *c, size_t n, bool placed, uint32_t *uids)
+{
+	if (placed) {
+		maildir_make_durable(&m->maildir, c, n);
+		errno = first_fault(c, n);
+		if (errno == 0 && give_uids(m, c, n, uids))
+			return true;
+	}
+	drop_all(m, c, n);
+	return false;
+}
+
+/* ---- APPEND ---- */
+
+static bool
+take_maildir(struct mailbox *m, struct arrival **a, size_t n, uint32_t *uids)
+{
+	struct maildir_copy *c = mem_array(n, sizeof *c);
+	bool good = true;
+	size_t i;
+
+	for (i = 0; good && i < n; i++) {
+		good = maildir_place(&m->maildir, &a[i]->copy, a[i]->flags);
+		c[i] = a[i]->copy;
+		a[i]->copy.fd = -1;
+		a[i]->copy.tmp[0] = '\0';
+		a[i]->taken = true;
+	}
+	good = settle_all(m, c, i, good, uids);
+	for (size_t j = 0; j < i; j++)
+		fd_close(&c[j].fd);
+	mem_free(c);
+	return good;
+}
+
+static size_t
+part_at(const struct mailbox *m, uint64_t at)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (m->item[i].part != PART_GONE && m->mbox.part[m->item[i].part].at == at)
+			return i;
+	return m->n;
+}
+
+/* Which UID the ledger gave to what begins there; 0: another program has rewritten the file meanwhile. */
+static bool
+uids_of_parts(struct mailbox *m, struct arrival **a, const uint64_t *starts, size_t n, uint32_t *uids)
+{
+	uint32_t *uid = mem_array(n, sizeof *uid), *flags = mem_array(n, sizeof *flags);
+	size_t flagged = 0;
+	bool good = mailbox_look_again(m);
+
+	for (size_t i = 0; good && i < n; i++) {
+		size_t at = part_at(m, starts[i]);
+
+		uids[i] = at < m->n ? m->item[at].mail.uid : 0;
+		if (uids[i] != 0 && a[i]->flags != 0) {
+			uid[flagged] = uids[i];
+			flags[flagged++] = a[i]->flags;
+		}
+	}
+	if (good && flagged > 0)
+		good = ledger_set_flags(m->ledger, uid, flags, flagged, true) && mailbox_look_again(m);
+	mem_free(uid);
+	mem_free(flags);
+	return good;
+}
+
+static bool
+take_mbox(struct mailbox *m, struct arrival **a, size_t n, uint32_t *uids)
+{
+	struct delivery *d = mem_array(n, sizeof *d);
+	struct buf *runs = mem_array(n, sizeof *runs);
+	uint64_t *starts = mem_array(n, sizeof *starts);
+	bool good = ledger_load(m->ledger);
+
+	for (size_t i = 0; i < n; i++) {
+		buf_init(&runs[i], 64);
+		segments_add_file(&runs[i], 0, a[i]->copy.octets);
+		d[i] = (struct delivery){ .fd = a[i]->copy.fd, .segments = buf_bytes(&runs[i]),
+		    .octets = a[i]->copy.octets, .date_s = a[i]->date_s };
+	}
+	good = good && mbox_append(&m->mbox, d, n, starts) && uids_of_parts(m, a, starts, n, uids);
+	for (size_t i = 0; i < n; i++)
+		buf_fini(&runs[i]);
+	mem_free(runs);
+	mem_free(d);
+	mem_free(starts);
+	return good;
+}
+
+bool
+mailbox_take(struct mailbox *m, struct arrival **a, size_t n, uint32_t *uids)
+{
+	bool good;
+
+	for (size_t i = 0; i < n; i++)
+		if (!arrival_end(a[i]))
+			return false;
+	if (n == 0)
+		return true;
+	if (!mailbox_lock(m))
+		return false;
+	good = m->format == MAILBOX_MAILDIR ? take_maildir(m, a, n, uids) : take_mbox(m, a, n, uids);
+	mailbox_unlock(m);
+	return good;
+}
+
+/* ---- COPY ---- */
+
+/* The same keywords in another mailbox: it has letters of its own. False: errno. */
+static bool
+map_keywords(struct mailbox *m, struct mailbox *to, uint32_t used, uint32_t map[MAIL_KEYWORDS])
+{
+	for (unsigned i = 0; i < MAIL_KEYWORDS; i++) {
+		struct bytes name = mailbox_keyword(m, i);
+
+		map[i] = 0;
+		if (!(used & (uint32_t)MAIL_KEYWORD << i) || name.n == 0)
+			continue;
+		map[i] = mailbox_keyword_make(to, name);
+		if (map[i] == 0 && errno != EMLINK)
+			return false;	/* one that finds no room is left out: the mail counts for more */
+	}
+	return true;
+}
+
+static uint32_t
+mapped(uint32_t flags, const uint32_t map[MAIL_KEYWORDS])
+{
+	uint32_t out = flags & (MAIL_KEYWORD - 1);
+
+	for (unsigned i = 0; i < MAIL_KEYWORDS; i++)
+		if (flags & (uint32_t)MAIL_KEYWORD << i)
+			out |= map[i];
+	return out;
+}
+
+/* As an arrival, by its octets: from an mbox, to one, or where no link can be. False: errno. */
+static bool
+copy_content(struct mailbox *m, size_t i, struct arrival *a)
+{
+	unsigned char *room = mem_alloc(COPY_CHUNK);
+	struct mail_reader *r = mailbox_read(m, i);
+	int64_t date;
+	bool good = r != NULL;
+	long got = 0;
+
+	while (good && (got = mail_reader_get(r, room, COPY_CHUNK)) > 0)
+		good = arrival_add(a, bytes_of(room, (size_t)got));
+	mail_reader_free(&r);
+	mem_free(room);
+	if (good && got == 0 && mailbox_date(m, i, &date))
+		arrival_date(a, date);
+	return good && got == 0;
+}
+
+static bool
+copy_contents(struct mailbox *m, const uint32_t *uids, size_t n, struct mailbox *to, const uint32_t *map,
+    uint32_t *out)
+{
+	struct arrival **a = mem_array(n, sizeof *a);
+	bool good = true;
+
+	for (size_t k = 0; good && k < n; k++) {
+		struct item *it = mailbox_item(m, uids[k]);
+
+		errno = ENOENT;
+		good = it && (a[k] = mailbox_arrive(to)) != NULL
+		    && copy_content(m, (size_t)(it - m->item), a[k]);
+		if (good)
+			arrival_flags(a[k], mapped(it->mail.flags, map));
+	}
+	good = good && mailbox_take(to, a, n, out);
+	for (size_t k = 0; k < n; k++)
+		arrival_free(&a[k]);
+	mem_free(a);
+	return good;
+}
+
+static bool
+no_link(int fault)
+{
+	return fault == EXDEV || fault == EMLINK || fault == EPERM || fault == EOPNOTSUPP;
+}
+
+/* Another program may rename a message while we do this. */
+static bool
+link_one(struct mailbox *m, struct item *it, struct mailbox *to, struct maildir_copy *c, const uint32_t *map)
+{
+	for (int i = 0; i < SCAN_TRIES; i++) {
+		if (maildir_link(&m->maildir, &it->file, &to->maildir, c, mapped(it->mail.flags, map)))
+			return true;
+		if (errno != ENOENT || !maildir_find(&m->maildir, &it->file, m->names))
+			return false;
+		it->mail.flags = maildir_flags(it->file.suffix);
+	}
+	return false;
+}
+
+/* Under the lock of `to`. False: errno; no_link: nothing was done. */
+static bool
+link_all(struct mailbox *m, const uint32_t *uids, size_t n, struct mailbox *to, const uint32_t *map, uint32_t *out)
+{
+	struct maildir_copy *c = mem_array(n, sizeof *c);
+	bool good = true;
+	size_t k;
+
+	for (k = 0; good && k < n; k++) {
+		struct item *it = mailbox_item(m, uids[k]);
+
+		c[k].fd = -1;
+		errno = ENOENT;
+		good = it && link_one(m, it, to, &c[k], map);
+	}
+	good = settle_all(to, c, k, good, out);
+	mem_free(c);
+	return good;
+}
+
+static bool
+copy_links(struct mailbox *m, const uint32_t *uids, size_t n, struct mailbox *to, const uint32_t *map, uint32_t *out)
+{
+	bool good;
+
+	if (!mailbox_lock(to))
+		return false;
+	good = link_all(m, uids, n, to, map, out);
+	mailbox_unlock(to);
+	return good;
+}
+
+static bool
+copy_uids(struct mailbox *m, const uint32_t *uids, size_t n, struct mailbox *to, uint32_t *out)
+{
+	uint32_t map[MAIL_KEYWORDS], used = 0;
+
+	if (!mailbox_scan(m))
+		return false;
+	for (size_t k = 0; k < n; k++) {
+		const struct item *it = mailbox_item(m, uids[k]);
+
+		errno = ENOENT;
+		if (!it)
+			return false;
+		used |= it->mail.flags;
+	}
+	if (!map_keywords(m, to, used, map))
+		return false;
+	if (m->format == MAILBOX_MAILDIR && to->format == MAILBOX_MAILDIR) {
+		if (copy_links(m, uids, n, to, map, out))
+			return true;
+		if (!no_link(errno))
+			return false;
+	}
+	return copy_contents(m, uids, n, to, map, out);
+}
+
+bool
+mailbox_copy(struct mailbox *m, const size_t *which, size_t n, struct mailbox *to, uint32_t *uids)
+{
+	uint32_t *from = mailbox_uids(m, which, n);
+	bool good = n == 0 || copy_uids(m, from, n, to, uids);
+
+	mem_free(from);
+	return good;
+}
+
+/* ---- MOVE ---- */
+
+static bool
+expunge_uids(struct mailbox *m, const uint32_t *uids, size_t n)
+{
+	size_t *which = mem_array(n + 1, sizeof *which), found = 0;
+	bool good;
+
+	for (size_t k = 0; k < n; k++) {
+		const struct item *it = mailbox_item(m, uids[k]);
+
+		if (it)
+			which[found++] = (size_t)(it - m->item);
+	}
+	good = mailbox_expunge(m, which, found);
+	mem_free(which);
+	return good;
+}
+
+bool
+mailbox_move(struct mailbox *m, const size_t *which, size_t n, struct mailbox *to, uint32_t *uids)
+{
+	uint32_t *from = mailbox_uids(m, which, n);
+	bool good = n == 0 || (copy_uids(m, from, n, to, uids) && expunge_uids(m, from, n));
+
+	mem_free(from);
+	return good;
+}

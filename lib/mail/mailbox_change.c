@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: ISC */
+#include "mail/mailbox_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+/* ---- expunge ---- */
+
+static bool
+remove_item(struct mailbox *m, struct item *it)
+{
+	if (maildir_remove(&m->maildir, &it->file))
+		return true;
+	if (errno != ENOENT)
+		return false;
+	if (maildir_find(&m->maildir, &it->file, m->names))
+		return maildir_remove(&m->maildir, &it->file) || errno == ENOENT;
+	return errno == ENOENT;
+}
+
+/* Those that another program has moved are looked for all at once: one walk for each would be too much. */
+static bool
+remove_moved(struct mailbox *m, const uint32_t *uids, size_t n)
+{
+	bool good = mailbox_scan(m);
+
+	for (size_t i = 0; good && i < n; i++) {
+		struct item *it = mailbox_item(m, uids[i]);
+
+		good = !it || remove_item(m, it);
+		if (it)
+			it->mail.expunged = good;
+	}
+	return good;
+}
+
+static bool
+expunge_maildir(struct mailbox *m, const size_t *which, size_t n)
+{
+	uint32_t *moved = mem_array(n, sizeof *moved);
+	size_t missing = 0;
+	bool good = true;
+
+	for (size_t i = 0; good && i < n; i++) {
+		struct item *it = &m->item[which[i]];
+
+		must(which[i] < m->n);
+		if (maildir_remove(&m->maildir, &it->file))
+			it->mail.expunged = true;
+		else if (errno == ENOENT)
+			moved[missing++] = it->mail.uid;
+		else
+			good = false;
+	}
+	m->cache_dirty |= m->cache_read;
+	good = good && (missing == 0 || remove_moved(m, moved, missing));
+	mem_free(moved);
+	return good && maildir_sync(&m->maildir, true, true);
+}
+
+static int
+by_index(const void *a, const void *b)
+{
+	const size_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static bool
+remove_parts(struct mailbox *m, const size_t *which, size_t n, size_t *part)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		must(which[i] < m->n);
+		if (m->item[which[i]].part != PART_GONE)
+			part[found++] = m->item[which[i]].part;
+	}
+	qsort(part, found, sizeof *part, by_index);
+	return mbox_remove(&m->mbox, ledger_key(m->ledger), part, found);
+}
+
+static bool
+expunge_mbox(struct mailbox *m, const size_t *which, size_t n)
+{
+	size_t *part = mem_array(n, sizeof *part);
+	bool good = remove_parts(m, which, n, part);
+
+	for (int i = 0; !good && errno == ESTALE && i < SCAN_TRIES && mailbox_find_parts(m); i++)
+		good = remove_parts(m, which, n, part);
+	mem_free(part);
+	for (size_t i = 0; good && i < n; i++)
+		m->item[which[i]].mail.expunged = true;
+	return good;
+}
+
+bool
+mailbox_expunge(struct mailbox *m, const size_t *which, size_t n)
+{
+	if (n == 0)
+		return true;
+	return m->format == MAILBOX_MAILDIR ? expunge_maildir(m, which, n)
+	    : expunge_mbox(m, which, n);
+}
+
+/* ---- flags ---- */
+
+static uint32_t
+changed_flags(uint32_t flags, const struct flag_change *c)
+{
+	switch (c->how) {
+	case FLAGS_ADD:		return flags | c->flags;
+	case FLAGS_REMOVE:	return flags & ~c->flags;
+	case FLAGS_SET:		break;
+	}
+	return c->flags;
+}
+
+/* One mod-sequence for all that a command changes; the index is open for changes once there is one. */
+struct store { struct mailbox *m; const struct flag_change *change; uint64_t modseq; };
+
+static void
+store_end(struct store *s)
+{
+	if (s->modseq != 0)
+		index_end(s->m->index);
+	s->modseq = 0;
+}
+
+static void
+note_change(struct store *s, struct item *it, uint32_t flags)
+{
+	it->mail.flags = flags;
+	if (!s->m->index)
+		return;
+	if (s->modseq == 0) {
+		index_begin(s->m->index);
+		s->modseq = mailbox_next_modseq(s->m);
+	}
+	it->mail.modseq = s->modseq;
+	mailbox_index_put(s->m, it);
+}
+
+/* False: errno; ENOENT: another program has renamed it, or taken it. */
+static bool
+try_store(struct store *s, struct item *it, enum flag_changed *result)
+{
+	const struct flag_change *c = s->change;
+	uint32_t flags;
+
+	*result = FLAG_GONE;
+	if (!it)
+		return true;
+	*result = FLAG_MODIFIED;
+	if (c->unchangedsince && it->mail.modseq > c->modseq)
+		return true;
+	flags = changed_flags(it->mail.flags, c);
+	*result = FLAG_SAME;
+	if (flags == it->mail.flags)
+		return true;
+	*result = FLAG_GONE;
+	if (s->m->format == MAILBOX_MAILDIR && !maildir_set_flags(&s->m->maildir, &it->file, flags, s->m->names))
+		return false;
+	*result = FLAG_CHANGED;
+	note_change(s, it, flags);
+	return true;
+}
+
+/* Under the lock no session of ours moves a message; another program may. Then the whole Maildir is listed again,
+ * which serves all that follow, too. */
+static bool
+store_one(struct store *s, uint32_t uid, enum flag_changed *result)
+{
+	for (int i = 0; i < SCAN_TRIES; i++) {
+		if (try_store(s, mailbox_item(s->m, uid), result))
+			return true;
+		if (errno != ENOENT)
+			return false;
+		store_end(s);
+		if (!mailbox_look_again(s->m))
+			return false;
+	}
+	return true;			/* it moves faster than we look: as if gone */
+}
+
+/* An mbox has no place of its own for them that we may write to: they are in the ledger. */
+static bool
+store_in_ledger(struct mailbox *m, const uint32_t *uids, size_t n, const enum flag_changed *result)
+{
+	uint32_t *uid = mem_array(n + 1, sizeof *uid), *flags = mem_array(n + 1, sizeof *flags);
+	size_t changed = 0;
+	bool good;
+
+	for (size_t i = 0; i < n; i++)
+		if (result[i] == FLAG_CHANGED) {
+			uid[changed] = uids[i];
+			flags[changed++] = mailbox_item(m, uids[i])->mail.flags;
+		}
+	good = changed == 0 || ledger_set_flags(m->ledger, uid, flags, changed, true);
+	mem_free(uid);
+	mem_free(flags);
+	return good;
+}
+
+static bool
+store_locked(struct mailbox *m, const uint32_t *uids, size_t n, const struct flag_change *c,
+    enum flag_changed *result)
+{
+	struct store s = { m, c, 0 };
+	bool good = mailbox_look(m);
+
+	for (size_t i = 0; good && i < n; i++)
+		good = store_one(&s, uids[i], &result[i]);
+	if (good && m->format == MAILBOX_MBOX)
+		good = store_in_ledger(m, uids, n, result);
+	store_end(&s);
+	return good;
+}
+
+bool
+mailbox_store(struct mailbox *m, const size_t *which, size_t n, const struct flag_change *c,
+    enum flag_changed *result)
+{
+	uint32_t *uids = mailbox_uids(m, which, n);
+	bool good = false;
+
+	for (size_t i = 0; i < n; i++)
+		result[i] = FLAG_GONE;
+	if (mailbox_lock(m)) {
+		good = store_locked(m, uids, n, c, result);
+		mailbox_unlock(m);
+	}
+	mem_free(uids);
+	return good;
+}
+
+bool
+mailbox_mark_seen(struct mailbox *m, size_t i)
+{
+	struct flag_change c = { .how = FLAGS_ADD, .flags = MAIL_SEEN };
+	enum flag_changed result;
+
+	must(i < m->n);
+	if (m->item[i].mail.flags & MAIL_SEEN)
+		return true;
+	return mailbox_store(m, &i, 1, &c, &result) && result != FLAG_GONE;
+}
+
+bool
+mailbox_claim(struct mailbox *m)
+{
+	if (m->format == MAILBOX_MBOX)
+		return true;
+	for (size_t i = 0; i < m->n; i++) {
+		struct item *it = &m->item[i];
+
+		/* One that is not there any more is another session's, or gone. */
+		if (it->file.in_new && !maildir_set_flags(&m->maildir, &it->file, it->mail.flags, m->names)) {
+			if (errno != ENOENT)
+				return false;
+			it->mail.recent = false;
+		}
+	}
+	return true;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * mail/mailbox_impl.h - what the files of mail/mailbox share, and nobody else:
+ *
+ *	mailbox.c		opening, delivery
+ *	mailbox_scan.c		what is there now: UIDs, flags, mod-sequences
+ *	mailbox_read.c		sizes, dates, contents
+ *	mailbox_change.c	flags, expunge
+ *	mailbox_arrive.c	APPEND, COPY, MOVE
+ *	mailbox_keyword.c	names of keywords
+ */
+#ifndef MAIL_MAILBOX_IMPL_H
+#define MAIL_MAILBOX_IMPL_H
+
+#include <sys/stat.h>
+
+#include "mail/index.h"
+#include "mail/ledger.h"
+#include "mail/mailbox.h"
+#include "mail/maildir.h"
+#include "mail/mbox.h"
+
+#define MAILDIR_STEM	"hermod"	/* of what we keep in a Maildir: hermod.ledger, ... */
+#define MESSAGE_MAX	(1u << 30)	/* of a message that is read into memory */
+#define NAMES_MAX	(64u << 20)	/* octets of mails' names that changed or are made here */
+#define SCAN_TRIES	3
+#define PART_GONE	SIZE_MAX
+
+struct item {
+	struct mail	mail;		/* first: what callers see */
+	struct maildir_file file;	/* Maildir */
+	size_t		part;		/* mbox: index of its part, or PART_GONE */
+	uint64_t	data;		/* in the index: index_mail.data */
+	int64_t		date_s;		/* internal date; INT64_MIN: not known yet */
+};
+
+struct keywords {
+	struct bytes	name[MAIL_KEYWORDS];	/* in text */
+	struct buf	text;			/* owned */
+	struct stat	st;			/* of the file that was read; zero: there was none */
+	bool		read;
+};
+
+struct mailbox {
+	enum mailbox_format format;
+	int64_t		wait_ms;
+	struct maildir	maildir;
+	struct mbox	mbox;
+	struct ledger	*ledger;	/* owned; NULL until it is needed */
+	struct index	*index;		/* owned; NULL: nobody asked for it */
+	struct keywords	keywords;
+	struct item	*item;		/* owned; by rising UID */
+	size_t		n;
+	struct arena	*names;		/* owned; of mails whose names changed or are made here */
+	struct maildir_list list;	/* owned; Maildir: item names are in it */
+	bool		scanned;
+	struct timespec	mtime[2];	/* Maildir: of new/, cur/ before they were listed */
+	int64_t		listed_us;	/* when that was */
+	bool		cache_read, cache_dirty;
+	bool		news;		/* there may be data, sizes, dates that the records of the index do not have */
+};
+
+/* ---- mailbox.c ---- */
+const char	*mailbox_what(const struct mailbox *m);
+int		 mailbox_state_dir(const struct mailbox *m, const char **stem);	/* where ledger and the rest lie; borrowed */
+
+/* ---- mailbox_scan.c ---- */
+bool		 mailbox_lock(struct mailbox *m);	/* the ledger's; false: errno */
+void		 mailbox_unlock(struct mailbox *m);
+/* Under the lock: as mailbox_scan. Indices of mails change. */
+bool		 mailbox_look(struct mailbox *m);
+/* Under the lock: looks again, whatever seems to be the same. */
+bool		 mailbox_look_again(struct mailbox *m);
+/* NULL: it is not there. */
+struct item	*mailbox_item(struct mailbox *m, uint32_t uid);
+uint32_t	*mailbox_uids(const struct mailbox *m, const size_t *which, size_t n);	/* the caller's to free */
+/* A mod-sequence above all others, which may be told once this returns. */
+uint64_t	 mailbox_next_modseq(struct mailbox *m);
+/* The record of it in the index, between index_begin and index_end. */
+void		 mailbox_index_put(struct mailbox *m, const struct item *it);
+void		 mailbox_index_flush(struct mailbox *m);	/* what was found out, for other sessions */
+
+struct bytes	 mailbox_part_name(struct arena *a, const struct mbox *b, size_t i);
+
+/* ---- mailbox_read.c ---- */
+int		 mailbox_open_item(struct mailbox *m, struct item *it);	/* Maildir; -1: errno */
+bool		 mailbox_find_parts(struct mailbox *m);			/* mbox: it was rewritten */
+void		 mailbox_write_sizes(struct mailbox *m);
+
+/* ---- mailbox_keyword.c ---- */
+/* Under the lock: reads the names again if the file is another. */
+bool		 keywords_load(struct mailbox *m);
+void		 keywords_parse(struct keywords *k, struct bytes file);	/* pure; names borrow from the file */
+void		 keywords_fini(struct keywords *k);
+
+#endif
