@@ -252,6 +252,34 @@ take_line(struct parser *p, struct bytes line)
 	p->before = text_end;
 }
 
+/*
+ * Lines that say nothing are passed over: in a body all but those that begin with "--", and those too where
+ * no boundary is looked for. Most of a message is of them.
+ */
+static void
+pass_lines(struct parser *p)
+{
+	const unsigned char *begin = p->t->text.p, *end = begin + p->t->text.n;
+	const unsigned char *at = begin + p->here.at, *lf;
+	bool boundaries = p->levels_n > 0 && !p->stopped;
+
+	while (at < end && !(boundaries && at[0] == '-' && end - at > 1 && at[1] == '-')) {
+		bool crlf;
+
+		if ((lf = memchr(at, '\n', (size_t)(end - at))) == NULL) {
+			p->here.at = p->before.at = p->t->text.n;
+			p->before.bare = p->here.bare;
+			p->before.lines = p->here.lines;
+			return;
+		}
+		crlf = lf > at && lf[-1] == '\r';
+		p->before = p->here;
+		p->before.at = (size_t)(lf - begin) - crlf;
+		at = lf + 1;
+		p->here = (struct mime_mark){ (size_t)(at - begin), p->here.bare + !crlf, p->here.lines + 1 };
+	}
+}
+
 void
 mime_tree_parse(struct bytes message, struct arena *a, struct mime_tree *out)
 {
@@ -263,6 +291,8 @@ mime_tree_parse(struct bytes message, struct arena *a, struct mime_tree *out)
 	out->root = p.open;
 	while (rest.n > 0) {
 		take_line(&p, bytes_head(rest, bytes_find(rest, '\n') + 1));
+		if (!p.in_header)
+			pass_lines(&p);
 		rest = bytes_skip(message, p.here.at);
 	}
 	close_parts(&p, NULL, p.here);
