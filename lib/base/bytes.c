@@ -55,6 +55,18 @@ bytes_rfind(struct bytes s, unsigned char c)
 	return at ? (size_t)(at - s.p) : s.n;
 }
 
+size_t
+bytes_bare_lfs(struct bytes s)
+{
+	size_t bare = 0, n;
+
+	while ((n = bytes_find(s, '\n')) < s.n) {
+		bare += n == 0 || s.p[n - 1] != '\r';
+		s = bytes_of(s.p + n + 1, s.n - n - 1);
+	}
+	return bare;
+}
+
 struct bytes
 bytes_cut(struct bytes *rest, unsigned char sep)
 {

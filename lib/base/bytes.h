@@ -47,6 +47,9 @@ int		bytes_cmp(struct bytes a, struct bytes b);	/* memcmp order, shorter first *
 size_t		bytes_find(struct bytes s, unsigned char c);
 size_t		bytes_rfind(struct bytes s, unsigned char c);
 
+/* LFs that have no CR before them in s. */
+size_t		bytes_bare_lfs(struct bytes s);
+
 /* What is before the first sep, which is taken off *rest with it; all of *rest
  * when there is no sep. */
 struct bytes	bytes_cut(struct bytes *rest, unsigned char sep);

@@ -100,6 +100,20 @@ test_u64(void **state)
 }
 
 static void
+test_bare_lfs(void **state)
+{
+	static const struct { const char *in; size_t want; } cases[] = {
+		{ "", 0 }, { "a", 0 }, { "\n", 1 }, { "\r\n", 0 }, { "\r", 0 }, { "\n\r\n\n", 2 },
+		{ "a\nb\r\nc\n\r", 2 }, { "\r\r\n", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(cases); i++)
+		assert_row_int(cases[i].in, bytes_bare_lfs(text(cases[i].in)), cases[i].want);
+	assert_int_equal(bytes_bare_lfs(bytes_of(NULL, 0)), 0);
+}
+
+static void
 test_to_text(void **state)
 {
 	char dst[4] = "xxx";
@@ -138,6 +152,7 @@ main(void)
 		cmocka_unit_test(test_compare),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_u64),
+		cmocka_unit_test(test_bare_lfs),
 		cmocka_unit_test(test_to_text),
 		cmocka_unit_test(test_ascii),
 	};

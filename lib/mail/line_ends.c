@@ -74,6 +74,69 @@ lf_reader_read(struct lf_reader *r, void *out, size_t n)
 	}
 }
 
+/* One line end, or as much of it as there is room for; octets put into p. */
+static size_t
+put_line_end(struct crlf_text *t, unsigned char *p, size_t n)
+{
+	size_t put = 0;
+
+	if (!t->cr)
+		p[put++] = '\r';
+	t->cr = put == n;
+	if (t->cr)
+		return put;
+	p[put++] = '\n';
+	t->rest = bytes_skip(t->rest, 1);
+	return put;
+}
+
+size_t
+crlf_text_get(struct crlf_text *t, void *out, size_t n)
+{
+	unsigned char *p = out;
+	size_t done = 0;
+
+	while (t->rest.n > 0 && done < n) {
+		size_t run = t->rest.n < n - done ? t->rest.n : n - done;
+		const unsigned char *lf = memchr(t->rest.p, '\n', run);
+
+		if (lf != NULL)
+			run = (size_t)(lf - t->rest.p);
+		if (run > 0) {
+			memcpy(p + done, t->rest.p, run);
+			done += run;
+			t->rest = bytes_of(t->rest.p + run, t->rest.n - run);
+			t->cr = p[done - 1] == '\r';
+		}
+		if (lf != NULL && done < n)
+			done += put_line_end(t, p + done, n - done);
+	}
+	return done;
+}
+
+uint64_t
+crlf_text_skip(struct crlf_text *t, uint64_t n)
+{
+	uint64_t done = 0;
+
+	while (t->rest.n > 0 && done < n) {
+		size_t run = t->rest.n < n - done ? t->rest.n : (size_t)(n - done);
+		const unsigned char *lf = memchr(t->rest.p, '\n', run);
+		unsigned char end[2];
+
+		if (lf != NULL)
+			run = (size_t)(lf - t->rest.p);
+		if (run > 0) {
+			t->cr = t->rest.p[run - 1] == '\r';
+			t->rest = bytes_skip(t->rest, run);
+			done += run;
+		}
+		if (lf != NULL && done < n)
+			done += put_line_end(t, end, n - done < 2 ? 1 : 2);
+	}
+	return done;
+}
+
 void
 crlf_reader_init(struct crlf_reader *r, int fd, uint64_t from, uint64_t to)
 {
@@ -91,6 +154,8 @@ refill(struct crlf_reader *r)
 	uint64_t left = r->end - r->at;
 	ssize_t got;
 
+	if (left == 0)
+		return 0;
 	do {
 		got = pread(r->fd, r->chunk, left < CRLF_CHUNK ? (size_t)left : CRLF_CHUNK,
 		    (off_t)r->at);
@@ -102,48 +167,23 @@ refill(struct crlf_reader *r)
 	return got;
 }
 
-/* Copies up to the next LF that lacks its CR, and that line's end. */
-static size_t
-give(struct crlf_reader *r, unsigned char *p, size_t room)
-{
-	size_t run = r->have.n < room ? r->have.n : room;
-	const unsigned char *lf = memchr(r->have.p, '\n', run);
-	bool bare;
-
-	if (lf)
-		run = (size_t)(lf - r->have.p);
-	if (run > 0) {
-		memcpy(p, r->have.p, run);
-		r->cr = p[run - 1] == '\r';
-		r->have = bytes_skip(r->have, run);
-	}
-	bare = lf && !r->cr;
-	if (!lf || room - run < (bare ? 2u : 1u))
-		return run;
-	if (bare)
-		p[run++] = '\r';
-	p[run++] = '\n';
-	r->cr = false;
-	r->have = bytes_skip(r->have, 1);
-	return run;
-}
-
 long
 crlf_reader_get(struct crlf_reader *r, void *out, size_t n)
 {
 	unsigned char *p = out;
 	size_t done = 0;
 
-	while (n - done >= 2) {
-		if (r->have.n == 0) {
-			long got = r->at < r->end ? refill(r) : 0;
+	while (done < n) {
+		long got = r->have.n > 0 ? 1 : refill(r);
+		struct crlf_text t = { r->have, r->cr };
 
-			if (got < 0)
-				return -1;
-			if (got == 0)
-				break;
-		}
-		done += give(r, p + done, n - done);
+		if (got < 0)
+			return -1;
+		if (got == 0)
+			break;
+		done += crlf_text_get(&t, p + done, n - done);
+		r->have = t.rest;
+		r->cr = t.cr;
 	}
 	return (long)done;
 }
@@ -152,25 +192,15 @@ bool
 crlf_reader_count(struct crlf_reader *r, uint64_t *octets)
 {
 	uint64_t sum = 0;
+	long got;
 
-	while (r->have.n > 0 || r->at < r->end) {
-		const unsigned char *p, *end, *lf;
-		long got = r->have.n > 0 ? 1 : refill(r);
+	while ((got = r->have.n > 0 ? 1 : refill(r)) > 0) {
+		struct bytes s = r->have;
 
-		if (got < 0)
-			return false;
-		if (got == 0)
-			break;
-		p = r->have.p;
-		end = p + r->have.n;
-		sum += r->have.n;
-		while ((lf = memchr(p, '\n', (size_t)(end - p))) != NULL) {
-			sum += !(lf > r->have.p ? lf[-1] == '\r' : r->cr);
-			p = lf + 1;
-		}
-		r->cr = end[-1] == '\r';
+		sum += s.n + bytes_bare_lfs(s) - (r->cr && s.p[0] == '\n');
+		r->cr = s.p[s.n - 1] == '\r';
 		r->have.n = 0;
 	}
 	*octets = sum;
-	return true;
+	return got == 0;
 }

@@ -24,6 +24,17 @@ void	lf_reader_init(struct lf_reader *r, struct bytes head, int fd, struct bytes
 /* Fewer than n octets do not mean the end, 0 does; -1 as segment_reader_read. n is at least 2. */
 long	lf_reader_read(struct lf_reader *r, void *p, size_t n);
 
+/* Octets at hand, their line ends made CRLF: bytes_bare_lfs more than they are. */
+struct crlf_text {
+	struct bytes	rest;		/* borrowed: what is not given out yet; new octets may take its place */
+	bool		cr;		/* the last octet given was a CR */
+};
+
+/* Octets put into p: n, or all there are. */
+size_t	 crlf_text_get(struct crlf_text *t, void *p, size_t n);
+/* As if n octets had been given; how many there were. */
+uint64_t crlf_text_skip(struct crlf_text *t, uint64_t n);
+
 /* A part of a file, its line ends made CRLF. */
 #define CRLF_CHUNK 65536
 struct crlf_reader {
@@ -35,7 +46,7 @@ struct crlf_reader {
 };
 
 void	crlf_reader_init(struct crlf_reader *r, int fd, uint64_t from, uint64_t to);
-/* Octets put into p (n at least 2), 0 at the end, -1 and errno; a file that is shorter by now ends early. */
+/* Octets put into p, 0 at the end, -1 and errno; a file that is shorter by now ends early. */
 long	crlf_reader_get(struct crlf_reader *r, void *p, size_t n);
 /* How many octets would come; r is at its end after it. False: errno. */
 bool	crlf_reader_count(struct crlf_reader *r, uint64_t *octets);

@@ -89,7 +89,7 @@ test_to_crlf(void **state)
 		int fd = file_of(text(out[i].file));
 		uint64_t octets;
 
-		for (size_t step = 2; step < 9; step++) {
+		for (size_t step = 1; step < 9; step++) {
 			struct buf got;
 			long n;
 
@@ -108,6 +108,32 @@ test_to_crlf(void **state)
 		close(fd);
 	}
 	mem_free(r);
+}
+
+/* From any octet on, in pieces of any size. */
+static void
+test_text(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LEN(out); i++) {
+		struct bytes want = text(out[i].wire), file = text(out[i].file);
+
+		assert_int_equal(file.n + bytes_bare_lfs(file), want.n);
+		for (size_t from = 0; from <= want.n + 1; from++)
+			for (size_t step = 1; step < 5; step++) {
+				struct crlf_text t = { .rest = file };
+				size_t at = from < want.n ? from : want.n, n;
+				unsigned char piece[4];
+
+				assert_int_equal(crlf_text_skip(&t, from), at);
+				while ((n = crlf_text_get(&t, piece, step)) > 0) {
+					assert_true(n == step || at + n == want.n);
+					assert_memory_equal(piece, want.p + at, n);
+					at += n;
+				}
+				assert_int_equal(at, want.n);
+			}
+	}
 }
 
 /* Line ends on the edge of a chunk. */
@@ -147,7 +173,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_to_lf), cmocka_unit_test(test_to_crlf),
-		cmocka_unit_test(test_chunks),
+		cmocka_unit_test(test_text), cmocka_unit_test(test_chunks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
