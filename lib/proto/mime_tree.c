@@ -336,11 +336,34 @@ numbered(const struct mime_part *m, const struct mime_part *p, uint64_t n)
 	return in;
 }
 
+/* A walk down by numbers: the message whose parts are meant, if it is one, and the part that was. */
+struct walk { const struct mime_part *message, *part; };
+
+static bool
+step(struct walk *w, uint64_t n)
+{
+	w->part = numbered(w->message, w->part, n);
+	w->message = w->part != NULL && w->part->kind == MIME_MESSAGE ? w->part->first : NULL;
+	return w->part != NULL;
+}
+
+const struct mime_part *
+mime_tree_numbered(const struct mime_tree *t, const uint32_t *number, size_t n)
+{
+	struct walk w = { t->root, NULL };
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (!step(&w, number[i]))
+			return NULL;
+	return w.part;
+}
+
 /* The part that the numbers at the front of *section name; they are taken off it. */
 static const struct mime_part *
 take_numbers(const struct mime_tree *t, struct bytes *section)
 {
-	const struct mime_part *message = t->root, *part = NULL;
+	struct walk w = { t->root, NULL };
 	struct bytes rest = *section, number;
 	uint64_t n;
 
@@ -348,12 +371,11 @@ take_numbers(const struct mime_tree *t, struct bytes *section)
 		number = bytes_cut(&rest, '.');
 		if (number.p[0] == '0' || !bytes_u64(number, UINT32_MAX, &n)
 		    || (rest.n == 0 && number.n < section->n)	/* a '.' at the end */
-		    || (part = numbered(message, part, n)) == NULL)
+		    || !step(&w, n))
 			return NULL;
-		message = part->kind == MIME_MESSAGE ? part->first : NULL;
 		*section = rest;
 	}
-	return part;
+	return w.part;
 }
 
 const struct mime_part *

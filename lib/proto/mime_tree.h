@@ -86,5 +86,7 @@ struct mime_range	mime_part_body(const struct mime_part *p);
 bool	mime_tree_section(const struct mime_tree *t, struct bytes section, struct mime_range *out);
 /* The part of that number, "1.2"; NULL: there is none. */
 const struct mime_part *mime_tree_part(const struct mime_tree *t, struct bytes number);
+/* The same by its numbers, { 1, 2 }; NULL for none, too. */
+const struct mime_part *mime_tree_numbered(const struct mime_tree *t, const uint32_t *number, size_t n);
 
 #endif
