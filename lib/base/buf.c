@@ -113,6 +113,19 @@ buf_fmt(struct buf *b, const char *fmt, ...)
 		b->n += (size_t)n;
 }
 
+void
+buf_decimal(struct buf *b, uint64_t v)
+{
+	unsigned char digits[20];
+	size_t at = sizeof digits;
+
+	do {
+		digits[--at] = (unsigned char)('0' + v % 10);
+		v /= 10;
+	} while (v > 0);
+	buf_add(b, bytes_of(digits + at, sizeof digits - at));
+}
+
 static void
 add_little_endian(struct buf *b, uint64_t v, size_t n)
 {

@@ -21,6 +21,7 @@ void	buf_add(struct buf *b, struct bytes s);
 void	buf_text(struct buf *b, const char *s);
 void	buf_char(struct buf *b, unsigned char c);
 void	buf_fmt(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void	buf_decimal(struct buf *b, uint64_t v);	/* its digits; faster than buf_fmt */
 void	buf_u8(struct buf *b, uint8_t v);
 void	buf_u16(struct buf *b, uint16_t v);	/* little-endian, here and below */
 void	buf_u32(struct buf *b, uint32_t v);

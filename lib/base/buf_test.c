@@ -117,11 +117,34 @@ test_room(void **state)
 	buf_fini(&b);
 }
 
+static void
+test_decimal(void **state)
+{
+	static const uint64_t values[] = { 0, 9, 10, 4294967295u, UINT64_MAX, 1000000 };
+	struct buf got, want;
+
+	(void)state;
+	buf_init(&got, 100);
+	buf_init(&want, 100);
+	for (size_t i = 0; i < LEN(values); i++) {
+		buf_decimal(&got, values[i]);
+		buf_fmt(&want, "%llu", (unsigned long long)values[i]);
+	}
+	assert_int_equal(got.n, want.n);
+	assert_memory_equal(got.p, want.p, want.n);
+	buf_fini(&got);
+	buf_fini(&want);
+	buf_init(&got, 2);
+	buf_decimal(&got, 100);
+	assert_true(got.full);
+	buf_fini(&got);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_append),
+		cmocka_unit_test(test_append), cmocka_unit_test(test_decimal),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_full_sticks),
 		cmocka_unit_test(test_room),
