@@ -60,6 +60,7 @@ struct session {
 	bool		 broken;	/* the client is gone */
 	bool		 quit;
 	unsigned	 errors;	/* commands not understood, in a row */
+	struct message	*message;	/* owned by message.h; NULL: none was read */
 };
 
 /* ---- session.c ---- */
@@ -91,6 +92,8 @@ struct mail *view_mail(struct session *s, size_t place, size_t *i);
 void	put_flags(struct session *s, uint32_t flags, bool recent);
 /* Takes \Seen for those of the places that have it not, as FETCH of a body does; told.changed is set for them. */
 void	view_mark_seen(struct session *s, const struct places *p);
+/* From now on the client is told of mod-sequences; the first time with HIGHESTMODSEQ (RFC 7162 section 3.1). */
+void	view_condstore(struct session *s);
 /* The flag of a keyword the client named; 0: none has it. */
 uint32_t view_keyword(struct session *s, struct bytes name);
 
