@@ -42,6 +42,7 @@ struct one {
 	struct index_data data;		/* what is empty is not known */
 	bool		cached;		/* data is the index's */
 	struct message	*text;		/* NULL: it was not needed */
+	struct bytes	header;		/* all that was needed of it, as sent; p NULL: more was */
 	struct mail_reader *reader;	/* owned; sections are read through it */
 	uint64_t	octets;		/* as sent */
 	int64_t		date_s;
@@ -188,10 +189,15 @@ put_read(struct fetch *f, struct one *o, uint64_t skip, uint64_t n)
 
 /* ---- what is needed of a message ---- */
 
-static bool
-is_whole(const struct imap_section *x)
+/* What there must be at hand of a message; for a section, and for several. */
+enum { NOTHING = 0, ITS_HEADER = 1, WHOLE = 2, TREE = 4 };
+
+static unsigned
+section_needs(const struct imap_section *x)
 {
-	return x->part_count == 0 && x->what == IMAP_PART_ALL;
+	if (x->part_count > 0 || x->what == IMAP_PART_TEXT)
+		return TREE;
+	return x->what == IMAP_PART_ALL ? WHOLE : ITS_HEADER;
 }
 
 /* Of header fields alone, and the index has them all. */
@@ -223,21 +229,18 @@ needs_structure(const struct fetch *f, const struct one *o)
 	    || ((f->items & IMAP_ITEM_BODYSTRUCTURE) != 0 && o->data.structure.n == 0);
 }
 
-/* The sections that the index has not: is there one? Are they all the whole message? */
-static bool
-needs_sections(const struct fetch *f, const struct one *o, bool *whole)
+/* Of all sections that the index has not. */
+static unsigned
+needs(const struct fetch *f, const struct one *o)
 {
 	const struct imap_section *x;
-	bool needed = false;
+	unsigned all = needs_structure(f, o) ? TREE : NOTHING;
 	size_t i;
 
-	*whole = true;
 	for (x = f->want->sections, i = 0; x != NULL; x = x->next, i++)
-		if (!from_index(f, o, i)) {
-			needed = true;
-			*whole = *whole && is_whole(x);
-		}
-	return needed;
+		if (!from_index(f, o, i))
+			all |= section_needs(x);
+	return all;
 }
 
 /* So large that it is sent without being in memory. */
@@ -253,22 +256,24 @@ open_reader(struct fetch *f, struct one *o)
 	return o->octets <= UINT32_MAX;		/* what a literal can have */
 }
 
-/* Reads the message if it must be. False: errno. */
+/* Reads of the message what must be read. False: errno. */
 static bool
 read_text(struct fetch *f, struct one *o)
 {
-	bool whole, sections = needs_sections(f, o, &whole), structure = needs_structure(f, o);
+	unsigned all = needs(f, o);
 	bool size = (f->items & IMAP_ITEM_SIZE) != 0 && !o->cached && !o->mail->sized;
-	bool streams = whole && !structure;
-	size_t max = streams ? f->partial ? MESSAGE_KEPT : MESSAGE_SMALL : MESSAGE_MAX;
+	size_t max = all != WHOLE ? MESSAGE_MAX : f->partial ? MESSAGE_KEPT : MESSAGE_SMALL;
+	bool at_hand = message_at_hand(f->s, o->i);
 
-	if (!sections && !structure && !size)
+	if (all == NOTHING && !size)
 		return true;
-	if (streams && o->mail->sized && o->mail->octets / 2 > max && !message_at_hand(f->s, o->i))
+	if (all == ITS_HEADER && o->cached && !at_hand && message_header(f->s, o->i, &o->header))
+		return true;
+	if (all == WHOLE && o->mail->sized && o->mail->octets / 2 > max && !at_hand)
 		return open_reader(f, o);
 	o->text = message_read(f->s, o->i, max);
 	if (o->text == NULL)
-		return streams && errno == EFBIG && open_reader(f, o);
+		return all == WHOLE && errno == EFBIG && open_reader(f, o);
 	if (!o->cached) {
 		message_digest(o->text, &o->data);
 		mailbox_data_keep(f->s->view.box, o->i, &o->data);
@@ -401,17 +406,31 @@ put_structures(struct fetch *f, const struct one *o)
 	}
 }
 
+/* The text of a section, if it is at hand; else it is all of the message. False: there is no such part. */
+static bool
+find_section(const struct one *o, const struct imap_section *x, bool kept, struct imap_pieces *p)
+{
+	*p = (struct imap_pieces){ .octets = o->octets };
+	if (kept)
+		imap_section_fields(o->data.fields, x, p);
+	else if (o->text != NULL)
+		return imap_section_find(message_tree(o->text), x, p);
+	else if (o->header.p != NULL && x->what != IMAP_PART_HEADER)
+		imap_section_fields(o->header, x, p);
+	else if (o->header.p != NULL)
+		*p = (struct imap_pieces){ .rest = o->header, .octets = o->header.n };
+	return true;
+}
+
 static void
 put_section(struct fetch *f, struct one *o, const struct imap_section *x, bool kept)
 {
-	struct imap_pieces p = { .octets = o->octets };
+	struct imap_pieces p;
 	uint64_t octets, skip, n;
 
 	put_label(f, "");
 	imap_section_name(x, &f->s->out);
-	if (kept) {
-		imap_section_fields(o->data.fields, x, &p);
-	} else if (o->text != NULL && !imap_section_find(message_tree(o->text), x, &p)) {
+	if (!find_section(o, x, kept, &p)) {
 		buf_text(&f->s->out, " NIL");
 		return;
 	}
@@ -419,12 +438,13 @@ put_section(struct fetch *f, struct one *o, const struct imap_section *x, bool k
 	skip = x->partial ? x->first < octets ? x->first : octets : 0;
 	n = x->partial && x->octets < octets - skip ? x->octets : octets - skip;
 	buf_fmt(&f->s->out, n > 0 ? " {%llu}\r\n" : " \"\"", (unsigned long long)n);
-	if (!kept && o->text == NULL)
+	if (!kept && o->text == NULL && o->header.p == NULL)
 		put_read(f, o, skip, n);
-	else if (p.fields == NULL)
+	else if (o->text != NULL && p.fields == NULL)
 		put_piece(f->s, p.rest, skip, n);
 	else
 		put_pieces(f->s, &p, skip, n);
+	flush_if_much(f->s);
 }
 
 /* What is small comes first: a client may use it while the rest arrives. */

@@ -52,7 +52,7 @@ struct view {
 struct session {
 	const struct imapd_start *start;	/* borrowed */
 	struct imap_reader reader;
-	struct buf	 in, out;	/* owned */
+	struct buf	 in, out;	/* owned; out takes 1 MiB: OUT_AT, and what is put without looking */
 	struct arena	*arena;		/* owned; of one command */
 	struct folders	*folders;	/* owned */
 	struct view	 view;

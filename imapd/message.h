@@ -20,6 +20,7 @@ struct message {
 	struct arena	*parts;		/* owned; the tree is in it */
 	struct arena	*scratch;	/* owned; for imap_structure.h */
 	struct buf	room;		/* owned; for a digest */
+	struct buf	header;		/* owned; of a message that is not at hand whole; with CRLF */
 	struct mime_tree tree;		/* of text, once it is `parsed` */
 	bool		parsed;
 	uint32_t	uid, uidvalidity;	/* 0: none is at hand */
@@ -33,6 +34,9 @@ struct message {
 
 /* The mail with index i, of at most max octets. NULL: errno; ENOENT: it is gone, EFBIG. Lives until the next. */
 struct message	*message_read(struct session *s, size_t i, size_t max);
+/* No more of it than the header with its empty line, as sent; until the next message. False: errno; EFBIG: it is larger
+ * than MIME_HEADER_MAX. */
+bool		 message_header(struct session *s, size_t i, struct bytes *out);
 /* Is that the one that is at hand? */
 bool		 message_at_hand(const struct session *s, size_t i);
 const struct mime_tree *message_tree(struct message *m);

@@ -52,6 +52,7 @@ struct search {
 	struct index_data data;
 	bool		known;		/* data is set */
 	struct message	*text;		/* NULL: it was not read yet */
+	struct bytes	header;		/* and perhaps what follows it; p NULL: it was not read yet */
 	bool		lost;		/* it cannot be judged */
 };
 
@@ -120,10 +121,12 @@ header_with(struct search *x, struct bytes name, struct bytes *out)
 		if (out->n > 0)
 			return true;
 	}
-	if (!read_text(x))
-		return false;
-	*out = buf_bytes(&x->text->text);	/* the header ends at its empty line */
-	return true;
+	if (know(x) && x->text == NULL && x->header.p == NULL)
+		message_header(x->s, x->i, &x->header);
+	if (x->header.p == NULL && read_text(x))
+		x->header = buf_bytes(&x->text->text);	/* a header ends at its empty line */
+	*out = x->header;
+	return !x->lost;
 }
 
 /* ---- keys ---- */
@@ -345,6 +348,7 @@ judge(struct search *x, size_t place)
 	x->told = &x->s->view.told[place];
 	x->mail = NULL;
 	x->text = NULL;
+	x->header = bytes_of(NULL, 0);
 	x->known = x->lost = false;
 	return !x->told->gone && match(x, x->keys) && !x->lost;
 }
