@@ -332,6 +332,20 @@ convert_plain(const struct charset *c, struct bytes *in, bool last, unsigned cha
 	return done;
 }
 
+/* What a converter gives is not always UTF-8: glibc's UTF-7 lets surrogates pass. */
+static void
+make_utf8(unsigned char *p, size_t n)
+{
+	struct bytes rest = bytes_of(p, n);
+	size_t k;
+
+	while (rest.n > 0) {
+		if ((k = utf8_length(rest)) == 0)
+			p[n - rest.n] = '?';
+		rest = bytes_skip(rest, k > 0 ? k : 1);
+	}
+}
+
 static size_t
 convert_other(const struct charset *c, struct bytes *in, bool last, unsigned char *out, size_t room)
 {
@@ -352,6 +366,7 @@ convert_other(const struct charset *c, struct bytes *in, bool last, unsigned cha
 	*in = bytes_skip(*in, in->n - from_n);
 	if (last && from_n == 0)		/* what it has held back, to join it with what follows */
 		iconv(c->cd, NULL, NULL, &to, &to_n);
+	make_utf8(out, room - to_n);
 	return room - to_n;
 }
 

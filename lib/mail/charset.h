@@ -5,7 +5,7 @@
  * Converters are iconv's. They come from files: all are opened at once, before a process is confined, and
  * are inherited by its forks. What this host has no converter for is not known here.
  *
- * Never fails: what is malformed becomes U+FFFD. Readers take some charsets for larger ones that hold them
+ * Never fails: what is malformed becomes U+FFFD, or '?'. Only how much of it does may depend on the pieces. Readers take some charsets for larger ones that hold them
  * (ISO-8859-1 for windows-1252, GB2312 for GB18030, and so on), and so do we.
  */
 #ifndef MAIL_CHARSET_H

@@ -14,31 +14,38 @@ static unsigned char octets[ROOM], utf8[4 * ROOM], folded[6 * ROOM];
 
 struct text { const struct charset *charset; size_t octets, folded; };
 
-/* The octets so far are all there is of this charset. */
+/* Of the octets so far; all, if there will be no others of this charset. */
 static void
-convert(struct text *t)
+convert(struct text *t, bool last)
 {
 	struct bytes in = bytes_of(octets, t->octets);
 	size_t n = 0, got;
 
-	charset_begin(t->charset);
-	while ((got = charset_convert(t->charset, &in, true, utf8 + n, sizeof utf8 - n)) > 0)
+	while ((got = charset_convert(t->charset, &in, last, utf8 + n, sizeof utf8 - n)) > 0)
 		n += got;
-	must(in.n == 0);
+	must(!last || in.n == 0);
 	t->folded += charset_fold(bytes_of(utf8, n), folded + t->folded);
-	t->octets = 0;
+	memmove(octets, in.p, in.n);
+	t->octets = in.n;
+	if (last)
+		charset_begin(t->charset);
 }
 
+/* What a converter makes of malformed text may depend on the pieces: they are to be the same. */
 static void
 add(struct text *t, const struct charset *c, enum mime_transfer how, struct bytes s)
 {
 	struct mime_decoder d;
 
-	if (c != t->charset)
-		convert(t);
+	if (c != t->charset) {
+		convert(t, true);
+		charset_begin(c);
+	}
 	t->charset = c;
 	mime_decoder_init(&d, how, s);
 	t->octets += mime_decode(&d, octets + t->octets, sizeof octets - t->octets);
+	if (!charset_is_plain(c) && how != MIME_PLAIN)
+		convert(t, false);
 }
 
 static bool
@@ -46,7 +53,7 @@ contains(struct text *t, struct bytes needle)
 {
 	size_t i, n = 0;
 
-	convert(t);
+	convert(t, true);
 	for (i = 0; i < t->folded; i++)
 		if (folded[i] != '\r' || i + 1 == t->folded || folded[i + 1] != '\n')
 			folded[n++] = folded[i];
@@ -133,6 +140,7 @@ slow_part(const struct mime_part *p, struct bytes body, struct bytes needle)
 		t.charset = named(c->value);
 	if (p->kind != MIME_SINGLE && p->kind != MIME_NO_PARTS)
 		return false;
+	charset_begin(t.charset);
 	add(&t, t.charset, mime_transfer(p->fields[MIME_ENCODING]), body);
 	return contains(&t, needle);
 }
