@@ -472,6 +472,8 @@ put_response(struct fetch *f, struct one *o)
 	put_structures(f, o);
 	for (x = f->want->sections, i = 0; x != NULL && !f->s->broken; x = x->next, i++)
 		put_section(f, o, x, from_index(f, o, i));
+	if (f->s->broken)		/* perhaps in a literal: nothing may follow */
+		return;
 	buf_text(&f->s->out, ")\r\n");
 	flush_if_much(f->s);
 }
@@ -531,6 +533,8 @@ finish(struct fetch *f, const struct imap_cmd *cmd)
 {
 	message_rest(f->s, f->partial ? MESSAGE_KEPT : MESSAGE_SMALL);
 	buf_fini(&f->printed);
+	if (f->s->broken)
+		return;
 	if (f->failed)
 		reply(f->s, cmd, "NO [UNAVAILABLE] some of the messages cannot be read now");
 	else if (f->large)
