@@ -38,11 +38,14 @@ struct told {
 
 struct view {
 	struct mailbox	*box;		/* owned; NULL: no mailbox is selected */
-	struct bytes	name;		/* owned; as folder_name_normal has it */
+	struct bytes	name;		/* in names */
+	struct arena	*names;		/* owned */
+	uint32_t	uidvalidity;
 	bool		read_only;	/* EXAMINE */
 	struct told	*told;		/* owned; by rising UID */
 	size_t		n, cap;
 	size_t		recent;		/* of them */
+	size_t		exists, recent_told;	/* as the client was told last */
 	uint64_t	highest;	/* HIGHESTMODSEQ as told */
 	uint32_t	keywords;	/* told in FLAGS: a bit each, as mailbox_keyword has them */
 	struct imap_range *saved;	/* owned: result of SEARCH that was saved, in UIDs (RFC 5182) */
@@ -60,6 +63,7 @@ struct session {
 	bool		 broken;	/* the client is gone */
 	bool		 quit;
 	unsigned	 errors;	/* commands not understood, in a row */
+	struct append	*append;	/* owned by append.c; NULL: none yet */
 	struct message	*message;	/* owned by message.h; NULL: none was read */
 };
 
@@ -79,8 +83,29 @@ void	put_mailbox(struct session *s, struct bytes name);
 bool	mailbox_name(struct session *s, const struct imap_cmd *cmd, struct bytes wire, struct bytes *name);
 /* Answers NO with the code and words for what folders.h said. errno as it left it. */
 void	reply_folder(struct session *s, const struct imap_cmd *cmd, enum folder_result r);
+/* Answers NO for a system call that failed, and logs it. what: "the mailbox". */
+void	reply_errno(struct session *s, const struct imap_cmd *cmd, const char *what);
+/* For IDLE: input, or nothing for so long. */
+enum session_wait { WAIT_INPUT, WAIT_NOTHING, WAIT_GONE } session_wait(struct session *s, uint64_t ms);
+/* The next line off the input, after imap_reader_raw. False: it is not there yet. */
+bool	session_raw_line(struct session *s, struct bytes *line);
 
 /* ---- view.c ---- */
+
+/* Selects it; box is taken. False: it cannot be read; errno, box is closed. */
+bool	view_open(struct session *s, struct mailbox *box, struct bytes name, bool read_only);
+void	view_close(struct session *s);
+/* Looks at what others did since, and tells the client: expunges only where RFC 3501 section 7.4.1 allows them. A
+ * mailbox that is not what it was (UIDVALIDITY) ends the session. */
+void	view_update(struct session *s, bool expunges);
+/* Tells of changes that are known already, as view_update does. */
+void	view_tell(struct session *s, bool expunges);
+/* Looks without telling; false: the mailbox cannot be read now, or (s->quit) is not what it was. */
+bool	view_look(struct session *s);
+/* "* FLAGS" and PERMANENTFLAGS, if they are others than were told; always: anyway. */
+void	put_flags_line(struct session *s, bool always);
+/* "* 5 FETCH (UID 7 FLAGS (\Seen) MODSEQ (9))"; what was asked for or is due. */
+void	put_fetch_flags(struct session *s, size_t place, bool flags, bool uid, bool modseq);
 
 /* Places (indices into view.told) of the messages that cmd->set means, rising, none twice; in the arena. What UIDs
  * are not there is passed over. False: the client was answered BAD. */
@@ -108,6 +133,29 @@ void	do_delete(struct session *s, struct imap_cmd *cmd);
 void	do_rename(struct session *s, struct imap_cmd *cmd);
 void	do_subscribe(struct session *s, struct imap_cmd *cmd);	/* UNSUBSCRIBE, too */
 void	do_namespace(struct session *s, struct imap_cmd *cmd);
+
+void	do_select(struct session *s, struct imap_cmd *cmd);	/* EXAMINE, too */
+void	do_close(struct session *s, struct imap_cmd *cmd);	/* UNSELECT, too */
+void	do_status(struct session *s, struct imap_cmd *cmd);
+void	do_idle(struct session *s, struct imap_cmd *cmd);
+
+void	do_store(struct session *s, struct imap_cmd *cmd);
+void	do_expunge(struct session *s, struct imap_cmd *cmd);
+void	do_copy(struct session *s, struct imap_cmd *cmd);	/* MOVE, too */
+/* Removes what is \Deleted, and among the UIDs (NULL: all). False: errno. */
+bool	expunge_deleted(struct session *s, const struct imap_set *uids);
+/* The flags that a client named, keywords too; makes keywords where `make`. False: the client was answered. */
+bool	flags_named(struct session *s, const struct imap_cmd *cmd, struct mailbox *box, const struct imap_flags *f,
+	    bool make, uint32_t *flags);
+
+/* ---- append.c: the messages of an APPEND go to disk while they come ---- */
+
+enum append_literal { APPEND_GATHER, APPEND_STREAM, APPEND_REFUSED /* the client was told */, APPEND_BAD };
+enum append_literal append_literal(struct session *s);
+void	append_run(struct session *s, struct bytes octets);
+void	append_over(struct session *s);		/* of a command: what was not taken in is dropped */
+void	append_fini(struct session *s);
+void	do_append(struct session *s, struct imap_cmd *cmd);
 
 /* select.c: "* STATUS name (...)", for LIST-STATUS, too (RFC 5819). False: it could not be read; nothing was said. */
 bool	put_status(struct session *s, struct bytes name, unsigned items);

@@ -69,6 +69,8 @@ enum folder_result folders_rename(struct folders *f, struct bytes from, struct b
 /* A name need not exist to be unsubscribed from. */
 enum folder_result folders_subscribe(struct folders *f, struct bytes name, bool on);
 
+/* There still is a mailbox of that name, and it is selectable. */
+bool		 folders_there(struct folders *f, struct bytes name);
 /* FOLDER_OK and an open mailbox; FOLDER_NONE, also for a name that is not selectable. */
 enum folder_result folders_mailbox(struct folders *f, struct bytes name, struct mailbox **out);
 

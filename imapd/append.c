@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * imapd/append.c - APPEND: RFC 3501 section 6.3.11; RFC 3502 (several at once, all or none);
+ * RFC 4315 (APPENDUID); RFC 7889 (the limit of a message); RFC 4469 and 7888 for what a refusal looks like.
+ *
+ * Mailbox, flags and date are known before the first octet of a message: what can be refused is
+ * refused then. The octets go into a file that has no name; the command's end gives it one.
+ */
+#include "imapd/imapd.h"
+
+#include <errno.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+struct append {
+	struct imap_append_scan scan;
+	struct mailbox	*box;		/* owned; kept between commands: a client appends many to one */
+	struct buf	 name;		/* owned; of box */
+	struct arrival	*messages[IMAP_MESSAGES_MAX];	/* owned */
+	size_t		 n;
+	int		 fault;		/* errno of a write that failed; the rest of it is read and dropped */
+};
+
+static struct append *
+append_of(struct session *s)
+{
+	if (!s->append) {
+		s->append = mem_alloc(sizeof *s->append);
+		buf_init(&s->append->name, FOLDER_NAME_MAX);
+	}
+	return s->append;
+}
+
+static void
+forget_box(struct append *a)
+{
+	if (a->box)
+		mailbox_close(&a->box);
+	buf_clear(&a->name);
+}
+
+void
+append_over(struct session *s)
+{
+	struct append *a = s->append;
+
+	if (!a)
+		return;
+	for (size_t i = 0; i < a->n; i++)
+		arrival_free(&a->messages[i]);
+	a->n = 0;
+	a->fault = 0;
+	a->scan = (struct imap_append_scan){ 0 };
+}
+
+void
+append_fini(struct session *s)
+{
+	if (!s->append)
+		return;
+	append_over(s);
+	forget_box(s->append);
+	buf_fini(&s->append->name);
+	mem_free(s->append);
+	s->append = NULL;
+}
+
+/* ---- before the octets ---- */
+
+static bool
+open_box(struct session *s, const struct imap_cmd *cmd, struct bytes wire)
+{
+	struct append *a = s->append;
+	enum folder_result r;
+	struct bytes name;
+
+	if (!mailbox_name(s, cmd, wire, &name))
+		return false;
+	if (a->box && bytes_eq(name, buf_bytes(&a->name)) && folders_there(s->folders, name))
+		return true;
+	forget_box(a);
+	r = folders_mailbox(s->folders, name, &a->box);
+	if (r == FOLDER_OK) {
+		buf_add(&a->name, name);
+		return true;
+	}
+	if (r == FOLDER_NONE)
+		reply(s, cmd, "NO [TRYCREATE] there is no such mailbox");
+	else
+		reply_folder(s, cmd, r);
+	return false;
+}
+
+static bool
+begin_message(struct session *s, const struct imap_cmd *cmd, const struct imap_message *m)
+{
+	struct append *a = s->append;
+	struct arrival *in;
+	uint32_t flags;
+
+	if (m->content.literal.octets > s->start->settings->append_limit) {
+		reply(s, cmd, "NO [TOOBIG] a message may have %llu octets here",
+		    (unsigned long long)s->start->settings->append_limit);
+		return false;
+	}
+	if (!flags_named(s, cmd, a->box, &m->flags, true, &flags))
+		return false;
+	if (!(in = mailbox_arrive(a->box))) {
+		reply_errno(s, cmd, "the mailbox");
+		return false;
+	}
+	arrival_flags(in, flags);
+	if (m->dated)
+		arrival_date(in, m->date.wall_s);
+	a->messages[a->n++] = in;
+	return true;
+}
+
+enum append_literal
+append_literal(struct session *s)
+{
+	struct append *a = append_of(s);
+	struct imap_cmd cmd = { .verb = IMAP_APPEND, .tag = imap_reader_tag(&s->reader) };
+	struct imap_message m;
+
+	switch (imap_append_scan(&a->scan, buf_bytes(&s->reader.text), s->arena, &m)) {
+	case IMAP_LITERAL_ARGUMENT:
+		return APPEND_GATHER;
+	case IMAP_LITERAL_BAD:
+		return APPEND_BAD;
+	case IMAP_LITERAL_MESSAGE:
+		break;
+	}
+	if (a->n == 0 && !open_box(s, &cmd, a->scan.mailbox))
+		return APPEND_REFUSED;
+	return begin_message(s, &cmd, &m) ? APPEND_STREAM : APPEND_REFUSED;
+}
+
+void
+append_run(struct session *s, struct bytes octets)
+{
+	struct append *a = s->append;
+
+	if (a->fault == 0 && !arrival_add(a->messages[a->n - 1], octets))
+		a->fault = errno;
+}
+
+/* ---- the end ---- */
+
+static void
+put_appenduid(struct session *s, const struct imap_cmd *cmd, const uint32_t *uids, size_t n)
+{
+	struct imap_set_writer w;
+	bool rise = true;
+
+	for (size_t i = 0; i < n; i++)
+		rise = rise && uids[i] != 0 && (i == 0 || uids[i] > uids[i - 1]);
+	buf_add(&s->out, cmd->tag);
+	buf_text(&s->out, " OK ");
+	if (rise) {
+		buf_fmt(&s->out, "[APPENDUID %u ", (unsigned)mailbox_uidvalidity(s->append->box));
+		imap_set_begin(&w, &s->out, 0);
+		for (size_t i = 0; i < n; i++)
+			imap_set_add(&w, uids[i], uids[i]);
+		imap_set_end(&w);
+		buf_text(&s->out, "] ");
+	}
+	buf_text(&s->out, "it is there\r\n");
+}
+
+/* RFC 3502: an empty message ends it, which a client does that was about to give up. */
+void
+do_append(struct session *s, struct imap_cmd *cmd)
+{
+	struct append *a = append_of(s);
+	uint32_t uids[IMAP_MESSAGES_MAX];
+
+	if (a->n == 0 || a->n != cmd->append.message_count) {
+		reply(s, cmd, "BAD the message has to be a literal");
+		return;
+	}
+	for (const struct imap_message *m = cmd->append.messages; m; m = m->next)
+		if (m->content.literal.octets == 0) {
+			reply(s, cmd, "NO an empty message is none: nothing was added");
+			return;
+		}
+	errno = a->fault;
+	if (a->fault != 0 || !mailbox_take(a->box, a->messages, a->n, uids)) {
+		reply_errno(s, cmd, "the mailbox");
+		forget_box(a);
+		return;
+	}
+	view_update(s, true);
+	put_appenduid(s, cmd, uids, a->n);
+}

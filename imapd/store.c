@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * imapd/store.c - STORE, EXPUNGE, COPY, MOVE: RFC 3501 sections 6.4.3, 6.4.6, 6.4.7; RFC 4315;
+ * RFC 6851; RFC 7162 section 3.1.3.
+ */
+#include "imapd/imapd.h"
+
+#include <errno.h>
+
+#include "base/mem.h"
+
+static bool
+read_only(struct session *s, const struct imap_cmd *cmd)
+{
+	if (s->view.read_only)
+		reply(s, cmd, "NO [READ-ONLY] the mailbox was opened with EXAMINE");
+	return s->view.read_only;
+}
+
+/* ---- flags ---- */
+
+static bool
+keyword_named(struct session *s, const struct imap_cmd *cmd, struct mailbox *box, struct bytes name, bool make,
+    uint32_t *flags)
+{
+	uint32_t flag = make ? mailbox_keyword_make(box, name) : mailbox_keyword_flag(box, name);
+
+	*flags |= flag;
+	if (flag != 0 || !make)
+		return true;
+	if (errno == EMLINK)
+		reply(s, cmd, "NO [LIMIT] %d keywords are in use in that mailbox, there is no room for another", MAIL_KEYWORDS);
+	else if (errno == EINVAL)
+		reply(s, cmd, "NO [CANNOT] a keyword cannot have that name");
+	else
+		reply_errno(s, cmd, "the mailbox");
+	return false;
+}
+
+bool
+flags_named(struct session *s, const struct imap_cmd *cmd, struct mailbox *box, const struct imap_flags *f, bool make,
+    uint32_t *flags)
+{
+	*flags = f->system;
+	for (size_t i = 0; i < f->keywords.n; i++)
+		if (!keyword_named(s, cmd, box, f->keywords.name[i], make, flags))
+			return false;
+	return true;
+}
+
+/* ---- STORE ---- */
+
+struct storing {
+	struct places	places;
+	size_t		*which, *place;		/* of those that are there: index of the mail, place */
+	size_t		n;
+	enum flag_changed *result;
+	bool		gone;			/* some were not there, or went meanwhile */
+};
+
+static void
+find_mails(struct session *s, struct storing *t)
+{
+	t->which = arena_array(s->arena, t->places.n + 1, sizeof *t->which);
+	t->place = arena_array(s->arena, t->places.n + 1, sizeof *t->place);
+	for (size_t k = 0; k < t->places.n; k++) {
+		size_t i;
+
+		if (view_mail(s, t->places.at[k], &i)) {
+			t->which[t->n] = i;
+			t->place[t->n++] = t->places.at[k];
+		} else {
+			t->gone = true;
+		}
+	}
+	t->result = arena_array(s->arena, t->n + 1, sizeof *t->result);
+}
+
+/* RFC 7162 section 3.1.3: who was refused learns what is there now; else flags, unless it is to be silent, and the
+ * mod-sequence for who knows of them. */
+static void
+tell_stored(struct session *s, const struct imap_cmd *cmd, struct storing *t)
+{
+	for (size_t k = 0; k < t->n && !s->broken; k++) {
+		bool refused = t->result[k] == FLAG_MODIFIED;
+		bool flags = !cmd->store.silent || refused;
+
+		if (t->result[k] == FLAG_GONE) {
+			t->gone = true;
+			continue;
+		}
+		if (flags || (s->condstore && t->result[k] == FLAG_CHANGED))
+			put_fetch_flags(s, t->place[k], flags, cmd->uid || s->condstore, s->condstore);
+		else
+			s->view.told[t->place[k]].changed = false;
+	}
+}
+
+/* What others changed in the same moment has to be told all the same: what the client believes is what it had,
+ * and what it asked for. */
+static void
+take_stored(struct session *s, const struct flag_change *c, const struct storing *t)
+{
+	for (size_t k = 0; k < t->n; k++) {
+		struct told *told = &s->view.told[t->place[k]];
+
+		if (t->result[k] != FLAG_CHANGED && t->result[k] != FLAG_SAME)
+			continue;
+		told->flags = c->how == FLAGS_SET ? c->flags : c->how == FLAGS_ADD ? told->flags | c->flags
+		    : told->flags & ~c->flags;
+	}
+}
+
+static bool
+was_silent(const struct session *s, const struct storing *t, size_t k, const struct mail *m)
+{
+	const struct told *told = &s->view.told[t->place[k]];
+
+	return told->flags == m->flags;
+}
+
+static void
+put_modified(struct session *s, const struct imap_cmd *cmd, const struct storing *t)
+{
+	struct imap_set_writer w;
+
+	imap_set_begin(&w, &s->out, 0);
+	for (size_t k = 0; k < t->n; k++)
+		if (t->result[k] == FLAG_MODIFIED) {
+			uint32_t number = cmd->uid ? s->view.told[t->place[k]].uid : (uint32_t)t->place[k] + 1;
+
+			imap_set_add(&w, number, number);
+		}
+	imap_set_end(&w);
+}
+
+static void
+answer_stored(struct session *s, const struct imap_cmd *cmd, const struct storing *t)
+{
+	bool modified = false;
+
+	for (size_t k = 0; k < t->n; k++)
+		modified |= t->result[k] == FLAG_MODIFIED;
+	if (modified) {
+		buf_add(&s->out, cmd->tag);
+		buf_text(&s->out, " OK [MODIFIED ");
+		put_modified(s, cmd, t);
+		buf_text(&s->out, "] some were changed by somebody else\r\n");
+	} else if (t->gone && !cmd->uid) {
+		reply(s, cmd, "NO [EXPUNGEISSUED] some of these messages are gone");	/* RFC 2180 section 4.2 */
+	} else {
+		reply(s, cmd, "OK done");
+	}
+}
+
+void
+do_store(struct session *s, struct imap_cmd *cmd)
+{
+	struct flag_change c = { .how = (int)cmd->store.how == IMAP_STORE_ADD ? FLAGS_ADD
+	    : cmd->store.how == IMAP_STORE_REMOVE ? FLAGS_REMOVE : FLAGS_SET,
+	    .unchangedsince = cmd->store.unchangedsince, .modseq = cmd->store.modseq };
+	struct storing t = { 0 };
+
+	if (!view_places(s, cmd, &t.places) || read_only(s, cmd)
+	    || !flags_named(s, cmd, s->view.box, &cmd->store.flags, c.how != FLAGS_REMOVE, &c.flags))
+		return;
+	if (c.unchangedsince)
+		view_condstore(s);
+	find_mails(s, &t);
+	put_flags_line(s, false);		/* a new keyword: before it stands in FLAGS of a message */
+	if (!mailbox_store(s->view.box, t.which, t.n, &c, t.result)) {
+		reply_errno(s, cmd, "the mailbox");
+		return;
+	}
+	take_stored(s, &c, &t);
+	if (!view_look(s))
+		return;
+	tell_stored(s, cmd, &t);
+	answer_stored(s, cmd, &t);
+}
+
+/* ---- EXPUNGE ---- */
+
+bool
+expunge_deleted(struct session *s, const struct imap_set *uids)
+{
+	struct view *v = &s->view;
+	size_t *which = mem_array(v->n + 1, sizeof *which), n = 0;
+	bool good;
+
+	for (size_t place = 0; place < v->n; place++) {
+		size_t i;
+		struct mail *m = view_mail(s, place, &i);
+
+		if (m && (m->flags & MAIL_DELETED) && (!uids || imap_set_has(uids, m->uid)))
+			which[n++] = i;
+	}
+	good = mailbox_expunge(v->box, which, n);
+	mem_free(which);
+	return good;
+}
+
+static bool
+uids_of(struct session *s, const struct imap_cmd *cmd, struct imap_set *out)
+{
+	struct places p;
+	struct imap_range *r;
+
+	if (!view_places(s, cmd, &p))
+		return false;
+	r = arena_array(s->arena, p.n + 1, sizeof *r);
+	for (size_t k = 0; k < p.n; k++)
+		r[k].first = r[k].last = s->view.told[p.at[k]].uid;
+	*out = (struct imap_set){ r, p.n };
+	return true;
+}
+
+void
+do_expunge(struct session *s, struct imap_cmd *cmd)
+{
+	struct imap_set uids;
+
+	if (read_only(s, cmd) || (cmd->uid && !uids_of(s, cmd, &uids)))
+		return;
+	if (!view_look(s) || !expunge_deleted(s, cmd->uid ? &uids : NULL)) {
+		if (!s->quit)
+			reply_errno(s, cmd, "the mailbox");
+		view_update(s, true);
+		return;
+	}
+	view_update(s, true);
+	if (s->quit)
+		return;
+	if (s->condstore)
+		reply(s, cmd, "OK [HIGHESTMODSEQ %llu] done", (unsigned long long)mailbox_highestmodseq(s->view.box));
+	else
+		reply(s, cmd, "OK done");
+}
+
+/* ---- COPY, MOVE ---- */
+
+/* Both sets have their numbers in the same order; those of the copies may have gaps, but rise. */
+static void
+put_copyuid(struct session *s, const struct storing *t, uint32_t validity, const uint32_t *uids)
+{
+	struct imap_set_writer w;
+
+	buf_fmt(&s->out, "[COPYUID %u ", (unsigned)validity);
+	imap_set_begin(&w, &s->out, 0);
+	for (size_t k = 0; k < t->n; k++)
+		imap_set_add(&w, s->view.told[t->place[k]].uid, s->view.told[t->place[k]].uid);
+	imap_set_end(&w);
+	buf_char(&s->out, ' ');
+	imap_set_begin(&w, &s->out, 0);
+	for (size_t k = 0; k < t->n; k++)
+		imap_set_add(&w, uids[k], uids[k]);
+	imap_set_end(&w);
+	buf_text(&s->out, "] ");
+}
+
+/* Of copies that another session was first to see, the UIDs need not rise; then they are not told: RFC 4315 section 3
+ * has it as a SHOULD. */
+static bool
+uids_rise(const uint32_t *uids, size_t n)
+{
+	for (size_t k = 0; k < n; k++)
+		if (uids[k] == 0 || (k > 0 && uids[k] <= uids[k - 1]))
+			return false;
+	return n > 0;
+}
+
+static void
+copied(struct session *s, const struct imap_cmd *cmd, const struct storing *t, uint32_t validity, const uint32_t *uids)
+{
+	bool move = cmd->verb == IMAP_MOVE, told = uids_rise(uids, t->n);
+
+	if (move && told) {			/* RFC 6851 section 4.3: before the expunges */
+		buf_text(&s->out, "* OK ");
+		put_copyuid(s, t, validity, uids);
+		buf_text(&s->out, "moved\r\n");
+	}
+	if (move)
+		view_update(s, true);
+	if (s->quit)
+		return;
+	buf_add(&s->out, cmd->tag);
+	buf_text(&s->out, " OK ");
+	if (!move && told)
+		put_copyuid(s, t, validity, uids);
+	buf_text(&s->out, "done\r\n");
+}
+
+static void
+copy_to(struct session *s, const struct imap_cmd *cmd, struct mailbox *to, struct storing *t)
+{
+	uint32_t *uids = arena_array(s->arena, t->n + 1, sizeof *uids);
+	bool good = cmd->verb == IMAP_MOVE ? mailbox_move(s->view.box, t->which, t->n, to, uids)
+	    : mailbox_copy(s->view.box, t->which, t->n, to, uids);
+
+	if (good)
+		copied(s, cmd, t, t->n > 0 ? mailbox_uidvalidity(to) : 0, uids);
+	else if (errno == ENOENT)
+		reply(s, cmd, "NO [EXPUNGEISSUED] some of these messages are gone; nothing was copied");
+	else
+		reply_errno(s, cmd, "the mailbox");
+}
+
+void
+do_copy(struct session *s, struct imap_cmd *cmd)
+{
+	struct storing t = { 0 };
+	enum folder_result r;
+	struct mailbox *to;
+	struct bytes name;
+
+	if (!view_places(s, cmd, &t.places) || !mailbox_name(s, cmd, cmd->mailbox, &name)
+	    || (cmd->verb == IMAP_MOVE && read_only(s, cmd)))
+		return;
+	if ((r = folders_mailbox(s->folders, name, &to)) == FOLDER_NONE) {
+		reply(s, cmd, "NO [TRYCREATE] there is no such mailbox");
+		return;
+	}
+	if (r != FOLDER_OK) {
+		reply_folder(s, cmd, r);
+		return;
+	}
+	find_mails(s, &t);
+	if (t.gone)
+		reply(s, cmd, "NO [EXPUNGEISSUED] some of these messages are gone; nothing was copied");
+	else
+		copy_to(s, cmd, to, &t);
+	mailbox_close(&to);
+}
