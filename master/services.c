@@ -67,7 +67,7 @@ const struct service services[] = {
 	  .what = "receives mail from other hosts" },
 	{ .name = "pop3-login", .user = "hermod-login", .workers = "pop3_login_workers", .net = NET_NONE,
 	  .keep = KEEP_ACCEPT, .listens = { "listen_pop3" }, .counts_clients = true,
-	  .asks = { "auth", "become" }, .settings = pop3_login_settings,
+	  .asks = { "auth", "become" }, .settings = login_settings,
 	  .what = "POP3 until the client is known" },
 	{ 0 }
 };

@@ -18,7 +18,7 @@ const struct setting *const all_settings[] = {
 	auth_settings,
 	pickup_settings,
 	smtpd_settings,
-	pop3_login_settings,
+	login_settings,
 	pop3d_settings,
 	NULL
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * master/tables.h - the settings tables of all programs: <program>/settings.c
- * of each. master and hermod link them all.
+ * of each, and those in lib that several share. master and hermod link them all.
  */
 #ifndef MASTER_TABLES_H
 #define MASTER_TABLES_H
@@ -19,7 +19,7 @@ extern const struct setting pickup_settings[];
 extern const struct setting auth_settings[];
 extern const struct setting pam_settings[];
 extern const struct setting journal_settings[];
-extern const struct setting pop3_login_settings[];
+extern const struct setting login_settings[];	/* of pop3-login; daemon/login.h */
 extern const struct setting pop3d_settings[];	/* loaded by become, for its sessions */
 
 extern const struct setting *const all_settings[];	/* every table above; ends with NULL */

@@ -32,17 +32,12 @@ int
 main(void)
 {
 	struct daemon d;
-	struct pop3_login_settings settings;
 	struct login_limits limits;
 	struct login_service *service;
 
 	daemon_start(&d, "pop3-login");
-	daemon_settings(&d, pop3_login_settings, &settings);
+	daemon_settings(&d, login_settings, &limits);
 	daemon_confine(&d, KEEP_ACCEPT);		/* ---- strangers only below ---- */
-	pop3_login_allow_insecure(settings.insecure);
-	limits = (struct login_limits){ .timeout_ms = settings.timeout_ms, .failures = settings.failures,
-	    .crowd = { .sessions = settings.sessions, .client_sessions = settings.client_sessions,
-		.client_rate = settings.client_rate, .stress_timeout_ms = settings.stress_timeout_ms } };
 	service = login_service_new(&d, &pop3_login_protocol, &limits);
 	d.owner = service;
 	d.on_listen = accept_one;
@@ -50,6 +45,6 @@ main(void)
 	d.sessions = sessions;
 	daemon_serve(&d);
 	login_service_free(&service);
-	settings_free(pop3_login_settings, &settings);
+	settings_free(login_settings, &limits);
 	return daemon_stop(&d);
 }

@@ -24,14 +24,6 @@ struct state {
 	unsigned	errors;
 };
 
-static bool insecure_allowed;		/* set once, before the loop */
-
-void
-pop3_login_allow_insecure(bool insecure)
-{
-	insecure_allowed = insecure;
-}
-
 static void
 say(struct login_session *s, const char *line)
 {
@@ -42,7 +34,7 @@ say(struct login_session *s, const char *line)
 static bool
 may_log_in(struct login_session *s)
 {
-	if (s->secure || insecure_allowed)
+	if (s->may_log_in)
 		return true;
 	say(s, "-ERR [AUTH] a password must not travel in clear; connect with TLS");
 	return false;
@@ -62,7 +54,7 @@ do_capa(struct login_session *s)
 {
 	buf_text(&s->conn.out, "+OK capabilities follow\r\nTOP\r\nUIDL\r\nRESP-CODES\r\n"
 	    "AUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n");
-	if (s->secure || insecure_allowed)
+	if (s->may_log_in)
 		buf_text(&s->conn.out, "USER\r\nSASL PLAIN LOGIN\r\n");
 	buf_text(&s->conn.out, "IMPLEMENTATION Hermod\r\n.\r\n");
 }
@@ -119,7 +111,7 @@ do_auth(struct login_session *s, const struct pop3_cmd *cmd)
 	bool good;
 
 	if (cmd->arg.n == 0) {			/* RFC 1734: which are there? */
-		buf_text(&s->conn.out, s->secure || insecure_allowed
+		buf_text(&s->conn.out, s->may_log_in
 		    ? "+OK mechanisms follow\r\nPLAIN\r\nLOGIN\r\n.\r\n"
 		    : "+OK none without TLS\r\n.\r\n");
 		return true;

@@ -5,7 +5,6 @@
  */
 #include "daemon/login.h"
 
-
 #include "base/log.h"
 #include "base/mem.h"
 #include "mail/router.h"
@@ -302,6 +301,7 @@ login_accept(struct login_service *v, int fd)
 	s->service = v;
 	s->state = mem_alloc(v->protocol->state_octets);
 	s->secure = crowd_is_loopback(&s->guest);
+	s->may_log_in = s->secure || v->limits->insecure;
 	timer_init(&s->deadline, &v->daemon->loop, on_deadline, s);
 	timer_set(&s->deadline, v->limits->timeout_ms);
 	conn_init(&s->conn, &v->daemon->loop, fd, IN_MAX, OUT_MAX, on_input, on_end, s);

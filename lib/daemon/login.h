@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * daemon/login.h - a connection until its client is known: what pop3-login and
- * later imap-login share. Parses nothing itself: the protocol's folder does. Asks auth,
+ * imap-login share. Parses nothing itself: the protocol's folder does. Asks auth,
  * and with auth's ticket has become start the session, which gets the socket.
  *
  * A login process holds no right: it can name no account to become, only repeat a
@@ -12,12 +12,17 @@
 
 #include "base/conn.h"
 #include "daemon/crowd.h"
+#include "mail/settings.h"
 
 struct login_limits {
 	uint64_t	timeout_ms;		/* for all of it */
 	struct crowd_limits crowd;
 	uint64_t	failures;		/* wrong passwords in one connection */
+	bool		insecure;		/* takes passwords in clear from anywhere */
 };
+
+/* Of all login services, each of which loads it into a struct login_limits. In login_settings.c. */
+extern const struct setting login_settings[];
 
 struct login_session;
 
@@ -43,6 +48,7 @@ struct login_session {
 	void		*state;			/* owned: the protocol's */
 	struct guest	 guest;
 	bool		 secure;		/* TLS, or a loopback address */
+	bool		 may_log_in;		/* a password may come here: `secure`, or allow_insecure_auth */
 	/* private */
 	struct timer	 deadline;
 	uint64_t	 exchange, auth_serial, call;
