@@ -183,6 +183,17 @@ def test_pipelining_through_the_login(shared_suite):
         assert w.line().startswith("+OK")
 
 
+def test_much_behind_the_login(shared_suite):
+    """All that the login process had read goes on with the session."""
+    u = user(shared_suite, "seventeen", mail(1))
+    for n in (1000, 3000):				# 6 octets each: less than its buffer, and more
+        with Wire(shared_suite) as w:
+            w.s.sendall(f"USER {u}\r\nPASS {PASSWORD}\r\n".encode() + b"NOOP\r\n" * n + b"STAT\r\nQUIT\r\n")
+            assert [w.line()[:3] for _ in range(n + 2)] == ["+OK"] * (n + 2)
+            assert w.line().startswith("+OK 1 ")
+            assert w.line().startswith("+OK")
+
+
 def plain(u, password=PASSWORD):
     return base64.b64encode(f"\0{u}\0{password}".encode()).decode()
 

@@ -9,12 +9,11 @@
 #include "base/mem.h"
 #include "mail/router.h"
 
-#define IN_MAX		16384
+#define IN_MAX		16384		/* what is left of it goes on with the session: `session` in messages.def */
 #define OUT_MAX		32768
 #define AUTH_MS		60000
 #define BECOME_MS	30000
 #define LINGER_MS	10000
-#define REST_MAX	4096		/* of input that goes on with the session: `session` in messages.def */
 
 struct login_service {
 	struct daemon	*daemon;
@@ -132,11 +131,7 @@ start_session(struct login_session *s, struct bytes ticket)
 	struct login_service *v = s->service;
 	struct buf reply;
 
-	if (s->conn.in.n > REST_MAX || s->conn.tls != CONN_PLAIN) {
-		v->protocol->failed(s, true, text("too much was sent ahead of the answer"));
-		login_end(s, "too much was sent ahead of the answer to the login");
-		return;
-	}
+	must(s->conn.tls == CONN_PLAIN);
 	buf_init(&reply, 1024);
 	v->protocol->welcome(s, &reply);
 	ipc_put_session(&v->out, 0, &(struct ipc_session){
