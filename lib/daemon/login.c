@@ -132,6 +132,11 @@ start_session(struct login_session *s, struct bytes ticket)
 	struct buf reply;
 
 	must(s->conn.tls == CONN_PLAIN);
+	conn_flush(&s->conn);
+	if (s->conn.out.n > 0) {	/* two processes would write to the client at once */
+		v->protocol->failed(s, true, text("read the replies before you log in"));
+		return;
+	}
 	buf_init(&reply, 1024);
 	v->protocol->welcome(s, &reply);
 	ipc_put_session(&v->out, 0, &(struct ipc_session){
