@@ -269,8 +269,9 @@ run(struct login_session *s)
 		if (before != rest.n) {
 			explicit_bzero(in->p, before - rest.n);
 			buf_drop(in, before - rest.n);
-			crowd_progress(&s->guest);
 		}
+		if (on || s->guest.waiting)
+			crowd_progress(&s->guest);
 	}
 	if (!s->guest.ending)
 		conn_flush(&s->conn);

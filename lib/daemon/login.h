@@ -31,7 +31,8 @@ struct login_protocol {
 	const char	*name;			/* "pop3" */
 	size_t		 state_octets;		/* of s->state */
 	void		(*greet)(struct login_session *s);
-	/* Takes what it can off *in; false: no more until it is called again. Called while nothing is awaited. */
+	/* Takes a command, or what it can, off *in. True: something was complete, which counts as progress; call again.
+	 * False: no more until there is more input, or an answer. Called while nothing is awaited. */
 	bool		(*input)(struct login_session *s, struct bytes *in);
 	void		(*challenge)(struct login_session *s, struct bytes octets);	/* auth goes on: ask the client */
 	void		(*failed)(struct login_session *s, bool unavailable, struct bytes words);
