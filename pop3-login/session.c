@@ -261,5 +261,6 @@ const struct login_protocol pop3_login_protocol = {
 	.busy = "-ERR [SYS/TEMP] too many connections from you\r\n",
 	.slow = "-ERR [SYS/TEMP] too busy for slow clients now; come back later\r\n",
 	.timeout = "-ERR waited too long for you; closing\r\n",
+	.enough = "",			/* RFC 1939 has no line that answers no command */
 	.bye = "-ERR [SYS/TEMP] shutting down; come back soon\r\n",
 };

@@ -157,7 +157,7 @@ refused(struct login_session *s, bool unavailable, struct bytes words)
 	s->exchange = 0;
 	s->service->protocol->failed(s, unavailable, words);
 	if (!unavailable && ++s->failures >= s->service->limits->failures)
-		login_end(s, "too many wrong passwords");
+		end_with(s, s->service->protocol->enough, "too many wrong passwords");
 }
 
 static void

@@ -37,7 +37,7 @@ struct login_protocol {
 	void		(*challenge)(struct login_session *s, struct bytes octets);	/* auth goes on: ask the client */
 	void		(*failed)(struct login_session *s, bool unavailable, struct bytes words);
 	void		(*welcome)(struct login_session *s, struct buf *reply);		/* what the session is to say first */
-	const char	*busy, *slow, *timeout, *bye;	/* last words, with CRLF */
+	const char	*busy, *slow, *timeout, *enough, *bye;	/* last words, with CRLF */
 	void		(*fini)(struct login_session *s);	/* wipes secrets in the state */
 };
 
