@@ -12,6 +12,7 @@ take_status_item(struct imap_lex *l, void *arg)
 		{ "UNSEEN",		IMAP_STATUS_UNSEEN },
 		{ "HIGHESTMODSEQ",	IMAP_STATUS_HIGHESTMODSEQ },
 		{ "SIZE",		IMAP_STATUS_SIZE },
+		{ "APPENDLIMIT",	IMAP_STATUS_APPENDLIMIT },
 	};
 	unsigned *all = arg, item;
 

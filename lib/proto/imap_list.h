@@ -2,7 +2,8 @@
 /*
  * proto/imap_list.h - the arguments of LIST, LSUB and STATUS.
  * RFC 3501 sections 6.3.8 to 6.3.10; RFC 5258 (LIST-EXTENDED), RFC 5819
- * (LIST-STATUS), RFC 6154 (SPECIAL-USE), RFC 7162 (HIGHESTMODSEQ), RFC 8438 (SIZE).
+ * (LIST-STATUS), RFC 6154 (SPECIAL-USE), RFC 7162 (HIGHESTMODSEQ), RFC 7889
+ * (APPENDLIMIT), RFC 8438 (SIZE).
  * Pure; lists are in the lexer's arena, strings there or in the command's text.
  */
 #ifndef PROTO_IMAP_LIST_H
@@ -15,7 +16,7 @@
 enum imap_status_item {
 	IMAP_STATUS_MESSAGES = 1, IMAP_STATUS_RECENT = 2, IMAP_STATUS_UIDNEXT = 4,
 	IMAP_STATUS_UIDVALIDITY = 8, IMAP_STATUS_UNSEEN = 16, IMAP_STATUS_HIGHESTMODSEQ = 32,
-	IMAP_STATUS_SIZE = 64
+	IMAP_STATUS_SIZE = 64, IMAP_STATUS_APPENDLIMIT = 128
 };
 
 enum imap_list_option {		/* S: selection option, R: return option */

@@ -140,6 +140,7 @@ test_status_items(void **state)
 	static const struct { const char *in; bool ok; unsigned items; } rows[] = {
 		{ "(UIDNEXT MESSAGES)", true, 5 },			/* RFC 3501 section 6.3.10 */
 		{ "(MESSAGES SIZE UIDNEXT)", true, 69 },		/* RFC 8438 section 3 */
+		{ "(AppendLimit)", true, 128 },				/* RFC 7889 section 3.1 */
 		{ "(UIDNEXT MESSAGES HIGHESTMODSEQ)", true, 37 },	/* RFC 7162 section 3.1.7 */
 		{ "(messages recent uidnext uidvalidity unseen)", true, 31 },
 		{ "()", false, 0 }, { "MESSAGES", false, 0 }, { "(FOO)", false, 0 }, { "(MESSAGES", false, 0 },
