@@ -20,5 +20,6 @@ const struct setting *const all_settings[] = {
 	smtpd_settings,
 	login_settings,
 	pop3d_settings,
+	imapd_settings,
 	NULL
 };

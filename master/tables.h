@@ -20,7 +20,8 @@ extern const struct setting auth_settings[];
 extern const struct setting pam_settings[];
 extern const struct setting journal_settings[];
 extern const struct setting login_settings[];	/* of pop3-login; daemon/login.h */
-extern const struct setting pop3d_settings[];	/* loaded by become, for its sessions */
+extern const struct setting pop3d_settings[];	/* loaded by become, for its sessions; so is the next */
+extern const struct setting imapd_settings[];
 
 extern const struct setting *const all_settings[];	/* every table above; ends with NULL */
 
