@@ -3,13 +3,13 @@
  * become/main.c - forks workers that act as a mailbox's owner:
  *
  *	local ──worker──▶ become ──▶ deliver, as the owner
- *	auth ──ticket──▶ become ◀──session── pop3-login
- *	                    └──▶ pop3d, as the owner
+ *	auth ──ticket──▶ become ◀──session── pop3-login, imap-login
+ *	                    └──▶ pop3d, imapd, as the owner
  *
  * root, without any capability but those to change ids. It is executed once, with the
  * workers' code linked in, and forks without exec: that costs an eighth. It believes
- * no request: who may ask what is in `requests`; below first_uid nobody is acted as;
- * a session needs a ticket from auth, which login cannot make up. It opens no
+ * no request: who may ask what is in `requests` and `kinds`; below first_uid nobody is
+ * acted as; a session needs a ticket from auth, which login cannot make up. It opens no
  * mailbox; the fork does, when it is nobody but the owner. It never reads mail.
  */
 #include <errno.h>
@@ -26,6 +26,7 @@
 #include "base/mem.h"
 #include "become/become.h"
 #include "daemon/daemon.h"
+#include "imapd/session.h"
 #include "local/deliver.h"
 #include "pop3d/session.h"
 
@@ -37,6 +38,7 @@ struct become {
 	struct daemon	 d;
 	struct become_settings settings;
 	struct pop3d_settings pop3d;
+	struct imapd_settings imapd;
 	struct tickets	 tickets;
 	struct timer	 expire;
 	struct child	*children;	/* owned */
@@ -228,20 +230,51 @@ run_pop3d(struct become *b, const struct ticket *t, const struct ipc_session *m)
 	_exit(pop3d_run(&start));
 }
 
+static _Noreturn void
+run_imapd(struct become *b, const struct ticket *t, const struct ipc_session *m)
+{
+	struct imapd_start start = {
+		.socket = m->socket, .mailbox = text(t->mailbox), .account = text(t->account),
+		.session_id = m->session_id, .client = m->client, .input = m->input, .output = m->output,
+		.settings = &b->imapd,
+	};
+
+	be_worker(b, t->owner, "imapd", m->socket);
+	_exit(imapd_run(&start));
+}
+
+/* Who may ask for which. */
+static const struct kind {
+	const char	*login, *protocol, *worker;
+	void		(*run)(struct become *, const struct ticket *, const struct ipc_session *);
+} kinds[] = {
+	{ "pop3-login",	"pop3",	"pop3d",	run_pop3d },
+	{ "imap-login",	"imap",	"imapd",	run_imapd },
+};
+
+static const struct kind *
+find_kind(const char *login, struct bytes protocol)
+{
+	for (size_t i = 0; i < LEN(kinds); i++)
+		if (strcmp(login, kinds[i].login) == 0 && bytes_eq(protocol, text(kinds[i].protocol)))
+			return &kinds[i];
+	return NULL;
+}
+
 static uint32_t
-start_session(struct become *b, const struct ipc_session *m, pid_t *pid)
+start_session(struct become *b, const struct kind *kind, const struct ipc_session *m, pid_t *pid)
 {
 	struct ticket *t = tickets_take(&b->tickets, m->ticket, m->protocol, clock_mono_ms());
 	int status = EACCES;
 
-	if (!t)
+	if (!t || !kind)
 		log_warn("%s: a session without a ticket was refused", log_text(m->session_id));
-	else if (m->socket == -1 || strcmp(t->protocol, "pop3") != 0)
+	else if (m->socket == -1)
 		status = EINVAL;
 	else
-		status = fork_as(b, t->owner, text(t->mailbox), "pop3d", pid);
+		status = fork_as(b, t->owner, text(t->mailbox), kind->worker, pid);
 	if (t && status == 0 && *pid == 0)
-		run_pop3d(b, t, m);
+		kind->run(b, t, m);
 	ticket_free(&t);
 	return (uint32_t)status;
 }
@@ -257,7 +290,7 @@ on_session(struct become *b, struct channel *c, struct ipc_in *in)
 
 	if (!ipc_get_session(in, &m))
 		return false;
-	a.status = start_session(b, &m, &pid);
+	a.status = start_session(b, find_kind(channel_peer(c), m.protocol), &m, &pid);
 	a.pid = a.status == 0 ? (uint32_t)pid : 0;
 	fd_close(&m.socket);
 	ipc_out_init(&out);
@@ -275,6 +308,7 @@ static const struct {
 	{ "local",	IPC_worker,	on_worker },
 	{ "auth",	IPC_ticket,	on_ticket },
 	{ "pop3-login",	IPC_session,	on_session },
+	{ "imap-login",	IPC_session,	on_session },
 };
 
 static bool
@@ -295,6 +329,7 @@ main(void)
 	daemon_start(&b.d, "become");
 	daemon_settings(&b.d, become_settings, &b.settings);
 	daemon_settings(&b.d, pop3d_settings, &b.pop3d);
+	daemon_settings(&b.d, imapd_settings, &b.imapd);
 	clock_open();
 	evsignal_assign(&b.died, b.d.loop.base, SIGCHLD, reap, &b);
 	evsignal_add(&b.died, NULL);
@@ -302,7 +337,7 @@ main(void)
 	b.d.owner = &b;
 	b.d.on_frame = on_frame;
 	b.d.sessions = sessions;
-	worker_prepare(KEEP_FILES | KEEP_WRITE);	/* as deliver_run and pop3d_run keep */
+	worker_prepare(KEEP_FILES | KEEP_WRITE);	/* as all its workers keep */
 	daemon_confine(&b.d, KEEP);
 	daemon_serve(&b.d);
 	tickets_wipe(&b.tickets);

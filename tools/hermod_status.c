@@ -231,7 +231,7 @@ show(struct report *r, const struct shown *s)
 		add_row(r, s, &f);
 }
 
-/* Workers are become's children, which master does not know: deliver, pop3d. */
+/* Workers are become's children, which master does not know: deliver, pop3d, imapd. */
 static void
 show_children(struct report *r, const struct shown *parent)
 {
