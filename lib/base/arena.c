@@ -59,6 +59,14 @@ arena_reset(struct arena *a)
 	a->used = 0;
 }
 
+void
+arena_wipe(struct arena *a)
+{
+	for (struct block *b = a->last; b; b = b->before)
+		explicit_bzero(b->data, b->n);
+	arena_reset(a);
+}
+
 size_t
 arena_used(const struct arena *a)
 {

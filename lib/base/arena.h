@@ -14,6 +14,7 @@ struct arena;
 struct arena	*arena_new(size_t max);
 void		 arena_free(struct arena **a);		/* clears *a; NULL is fine */
 void		 arena_reset(struct arena *a);		/* empties; keeps one small block */
+void		 arena_wipe(struct arena *a);		/* explicit_bzero, then as reset: secrets */
 size_t		 arena_used(const struct arena *a);	/* octets given out since the reset */
 
 void		*arena_alloc(struct arena *a, size_t n);	/* zeroed, aligned for anything */

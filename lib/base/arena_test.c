@@ -58,6 +58,23 @@ test_copies(void **state)
 	arena_free(&a);
 }
 
+static void
+test_wipe(void **state)
+{
+	static const unsigned char zero[6];
+	struct arena *a = arena_new(100000);
+	struct bytes secret = arena_copy(a, text("secret"));	/* in the small block, which stays */
+
+	(void)state;
+	arena_alloc(a, 50000);
+	arena_wipe(a);
+	assert_memory_equal(secret.p, zero, sizeof zero);
+	assert_int_equal(arena_used(a), 0);
+	arena_wipe(a);
+	assert_ptr_equal(arena_copy(a, text("again")).p, secret.p);
+	arena_free(&a);
+}
+
 static void past_max(struct arena *a)	{ arena_alloc(a, 1001); }
 static void bit_by_bit(struct arena *a)	{ for (int i = 0; i < 101; i++) arena_alloc(a, 10); }
 static void product(struct arena *a)	{ arena_array(a, SIZE_MAX / 2, 4); }
@@ -93,6 +110,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_sizes),
 		cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_wipe),
 		cmocka_unit_test(test_our_bugs),
 	};
 
