@@ -16,22 +16,31 @@ path_parent(const char *path, char *dst, size_t cap)
 		must(!"a path that setting_is_path took");
 }
 
+/* Does the address at this place stand before it, too? */
+static bool
+is_listened(const struct setting_list *const *lists, size_t list, size_t item)
+{
+	const char *address = lists[list]->item[item];
+
+	for (size_t l = 0; l <= list; l++)
+		for (size_t i = 0; i < (l < list ? lists[l]->n : item); i++)
+			if (strcmp(lists[l]->item[i], address) == 0)
+				return true;
+	return false;
+}
+
 /* Two sockets of one address would be bound one after the other, and the second fail at a bad time. */
 static void
 check_listeners(const struct config *c, const char *path, struct buf *faults)
 {
-	const struct setting_list *a = &c->s.listen_smtp, *b = &c->s.listen_pop3;
+	static const char *const names[] = { "listen_smtp", "listen_pop3" };
+	const struct setting_list *const lists[] = { &c->s.listen_smtp, &c->s.listen_pop3 };
 
-	for (size_t i = 0; i < a->n + b->n; i++)
-		for (size_t j = i + 1; j < a->n + b->n; j++) {
-			const char *x = i < a->n ? a->item[i] : b->item[i - a->n];
-			const char *y = j < a->n ? a->item[j] : b->item[j - a->n];
-
-			if (strcmp(x, y) == 0)
+	for (size_t l = 0; l < LEN(lists); l++)
+		for (size_t i = 0; i < lists[l]->n; i++)
+			if (is_listened(lists, l, i))
 				buf_fmt(faults, "%s: %s: \"%s\": is listened at twice; right would be one "
-				    "service at an address and port\n", path,
-				    j < a->n ? "listen_smtp" : "listen_pop3", y);
-		}
+				    "service at an address and port\n", path, names[l], lists[l]->item[i]);
 }
 
 static void
