@@ -33,8 +33,8 @@ is_listened(const struct setting_list *const *lists, size_t list, size_t item)
 static void
 check_listeners(const struct config *c, const char *path, struct buf *faults)
 {
-	static const char *const names[] = { "listen_smtp", "listen_pop3" };
-	const struct setting_list *const lists[] = { &c->s.listen_smtp, &c->s.listen_pop3 };
+	static const char *const names[] = { "listen_smtp", "listen_pop3", "listen_imap" };
+	const struct setting_list *const lists[] = { &c->s.listen_smtp, &c->s.listen_pop3, &c->s.listen_imap };
 
 	for (size_t l = 0; l < LEN(lists); l++)
 		for (size_t i = 0; i < lists[l]->n; i++)

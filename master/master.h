@@ -21,10 +21,10 @@
 
 struct master_settings {
 	const char	*queue_directory, *run_directory, *program_directory, *pid_file, *log_file;
-	struct setting_list listen_smtp, listen_pop3, trusted_networks;
+	struct setting_list listen_smtp, listen_pop3, listen_imap, trusted_networks;
 	bool		 allow_unauthenticated_relay;
 	uint64_t	 uid_base;
-	uint64_t	 router_workers, cleanup_workers, auth_workers, smtpd_workers, pop3_login_workers;
+	uint64_t	 router_workers, cleanup_workers, auth_workers, smtpd_workers, pop3_login_workers, imap_login_workers;
 	uint64_t	 open_files;
 	uint64_t	 start_timeout_ms, stop_timeout_ms;
 };

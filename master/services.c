@@ -69,6 +69,10 @@ const struct service services[] = {
 	  .keep = KEEP_ACCEPT, .listens = { "listen_pop3" }, .counts_clients = true,
 	  .asks = { "auth", "become" }, .settings = login_settings,
 	  .what = "POP3 until the client is known" },
+	{ .name = "imap-login", .user = "hermod-login", .workers = "imap_login_workers", .net = NET_NONE,
+	  .keep = KEEP_ACCEPT, .listens = { "listen_imap" }, .counts_clients = true,
+	  .asks = { "auth", "become" }, .settings = login_settings,
+	  .what = "IMAP until the client is known" },
 	{ 0 }
 };
 

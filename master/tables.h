@@ -19,7 +19,7 @@ extern const struct setting pickup_settings[];
 extern const struct setting auth_settings[];
 extern const struct setting pam_settings[];
 extern const struct setting journal_settings[];
-extern const struct setting login_settings[];	/* of pop3-login; daemon/login.h */
+extern const struct setting login_settings[];	/* of pop3-login and imap-login; daemon/login.h */
 extern const struct setting pop3d_settings[];	/* loaded by become, for its sessions; so is the next */
 extern const struct setting imapd_settings[];
 

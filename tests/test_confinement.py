@@ -18,12 +18,12 @@ from hermodtest.suite import MAIL_UID, SERVICE_UIDS, patience, sanitized
 USERS = {
     "journal": "log", "router": "map", "become": "root", "local": "local", "qmgr": "queue",
     "cleanup": "queue", "pam": "pam", "auth": "auth", "pickup": "queue", "smtpd": "in",
-    "pop3-login": "login",
+    "pop3-login": "login", "imap-login": "login",
 }
-WORKERS = ("deliver", "pop3d")		# forks of become's, as the mailbox's owner
+WORKERS = ("deliver", "pop3d", "imapd")		# forks of become's, as the mailbox's owner
 HOST_NET = {"pam"}
 HOST_ROOT = {"become", "pam"} | set(WORKERS)
-NO_FILES = {"smtpd", "local", "pop3-login"}
+NO_FILES = {"smtpd", "local", "pop3-login", "imap-login"}
 # become changes ids and ends its forks: CAP_KILL, CAP_SETGID, CAP_SETUID.
 CAPS = {"become": 1 << 5 | 1 << 6 | 1 << 7}
 
@@ -42,10 +42,11 @@ root = pytest.mark.root
 
 @pytest.fixture(scope="module")
 def opened(shared_suite):
-    """The suite with a POP3 session open."""
-    shared_suite.session = shared_suite.pop3("anna")
+    """The suite with a session of POP3 and one of IMAP open."""
+    shared_suite.session, shared_suite.imap_session = shared_suite.pop3("anna"), shared_suite.imap("anna")
     yield shared_suite
     shared_suite.session.close()
+    shared_suite.imap_session.close()
 
 
 @pytest.fixture
@@ -209,6 +210,7 @@ def test_it_all_goes_on(house):
     """After all that was tried nothing was started again, and mail flows."""
     pids = {name: house.pids(name) for name in USERS}
     assert house.session.stat()[0] == 0
+    house.imap_session.ok("NOOP")
     n = len(house.maildir("anna").files())
     for p in house.processes():
         if p.comm in USERS:
@@ -223,13 +225,14 @@ def test_it_all_goes_on(house):
 def test_all_end_with_master(make_suite):
     """Killed, it takes all with it: each sees its channel close."""
     suite = make_suite()
-    session = suite.pop3("anna")
+    sessions = suite.pop3("anna"), suite.imap("anna")
     suite.send("anna")
     suite.maildir("anna").wait(1)
-    assert suite.pids("pop3d")
+    assert suite.pids("pop3d") and suite.pids("imapd")
     suite.kill("master")
     wait_for(lambda: not suite.left(), 10 * patience(), why=lambda: f"still there: {suite.left()}")
-    session.close()
+    for s in sessions:
+        s.close()
     suite.start()
     suite.send("anna")
     suite.maildir("anna").wait(2)

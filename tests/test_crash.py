@@ -15,7 +15,7 @@ from hermodtest.suite import patience
 
 USERS = ["anna", "bert", "carl", "dora"]
 KINDS = ["smtpd", "cleanup", "qmgr", "router", "local", "become", "deliver", "journal", "auth", "pickup", "pop3-login",
-         "pop3d", "master"]
+         "imap-login", "pop3d", "imapd", "master"]
 DOUBLE = {"qmgr", "local", "become", "deliver", "master"}       # whose death leaves a delivery unanswered
 SETTINGS = {"minimal_backoff": "1s", "uncertain_backoff": "200ms", "smtpd_client_sessions": 1000,
             "smtpd_client_rate": 1000000, "login_client_rate": 1000000, "deliver_idle": "3s"}
@@ -25,17 +25,17 @@ class Killer:
     def __init__(self, suite, chance):
         self.suite, self.chance = suite, chance
         self.deaths = []                # (time, kind)
-        self.session = None             # keeps a pop3d there to be killed
+        self.session = None             # keeps a pop3d or imapd there to be killed
 
-    def hold_session(self):
+    def hold_session(self, kind):
         try:
-            self.session = self.suite.pop3("anna", timeout=5)
+            self.session = (self.suite.pop3 if kind == "pop3d" else self.suite.imap)("anna", timeout=5)
         except Exception:               # whatever it asks may just have been killed
             self.session = None
 
     def kill(self, kind):
-        if kind == "pop3d":
-            self.hold_session()
+        if kind in ("pop3d", "imapd"):
+            self.hold_session(kind)
         victims = self.suite.processes(kind)
         if not victims:
             return False

@@ -22,7 +22,8 @@ from hermodtest.suite import patience
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FRAME_MAX = 65536
-SERVICES = ["journal", "router", "become", "local", "qmgr", "cleanup", "auth", "pickup", "smtpd", "pop3-login"]
+SERVICES = ["journal", "router", "become", "local", "qmgr", "cleanup", "auth", "pickup", "smtpd", "pop3-login",
+            "imap-login"]
 SYS_pidfd_getfd = 438
 
 

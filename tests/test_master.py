@@ -13,7 +13,8 @@ from hermodtest import proc
 from hermodtest.proc import wait_for
 from hermodtest.suite import build_dir, patience
 
-ONCE = ["journal", "router", "become", "local", "qmgr", "cleanup", "auth", "pickup", "smtpd", "pop3-login"]
+ONCE = ["journal", "router", "become", "local", "qmgr", "cleanup", "auth", "pickup", "smtpd", "pop3-login",
+        "imap-login"]
 
 
 def master(suite, *args):

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.faults
 USERS = ["anna", "bert"]
 SETTINGS = {"minimal_backoff": "1s", "uncertain_backoff": "200ms", "smtpd_client_rate": 100000, "deliver_idle": "500ms", "start_timeout": "4s",
             "login_client_rate": 100000}
-PROGRAMS = ["smtpd", "cleanup", "qmgr", "router", "local", "become", "deliver", "auth", "pop3-login", "pop3d"]
+PROGRAMS = ["smtpd", "cleanup", "qmgr", "router", "local", "become", "deliver", "auth", "pop3-login", "pop3d",
+            "imap-login", "imapd"]
 FILES = ["ENOSPC", "EIO", "EDQUOT"]
 # Each call and what it may say. Memory is asked for by calloc and realloc (lib/base/mem.c).
 CALLS = {"calloc": ["ENOMEM"], "realloc": ["ENOMEM"], "open": ["EMFILE", "EIO"], "openat": ["EMFILE", "ENOSPC", "EIO"],
@@ -26,6 +27,17 @@ CALLS = {"calloc": ["ENOMEM"], "realloc": ["ENOMEM"], "open": ["EMFILE", "EIO"],
          "fdatasync": ["EIO"], "linkat": ["EXDEV", "ENOSPC", "EIO"], "renameat": ["EXDEV", "EIO"],
          "unlinkat": ["EIO", "EROFS"], "close": ["EIO", "EINTR"], "fork": ["EAGAIN", "ENOMEM"], "mmap": ["ENOMEM"],
          "sync_file_range": ["EIO"]}
+
+
+def look_by_imap(suite, user):
+    """An IMAP session that may fail at any point."""
+    try:
+        c = suite.imap(user, timeout=5)
+        c.ok("SELECT inbox")
+        c.look()
+        c.logout()
+    except Exception:                   # NO, or the connection ended: both are right
+        pass
 
 
 def read_mail(suite, user):
@@ -45,6 +57,7 @@ def work(suite, seed, messages):
     load.join()
     for user in USERS:
         read_mail(suite, user)
+        look_by_imap(suite, user)
     return load
 
 

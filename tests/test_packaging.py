@@ -30,8 +30,11 @@ def test_fail2ban_sees_wrong_passwords(shared_suite):
     pop.user("anna@hermod.test")
     pop.pass_(shared_suite.password)
     pop.quit()
-    lines = [line for line in shared_suite.log().splitlines() if "protocol=pop3" in line and "result=" in line]
-    assert [banned(line) for line in lines] == ["127.0.0.1", "127.0.0.1", None]
+    imap = shared_suite.imap()
+    imap.no("LOGIN anna@hermod.test wrong")
+    lines = [line for line in shared_suite.log().splitlines() if " protocol=" in line and "result=" in line]
+    assert [banned(line) for line in lines] == ["127.0.0.1", "127.0.0.1", None, "127.0.0.1"]
+    imap.logout()
 
 
 def test_fail2ban_believes_no_other_program():

@@ -46,7 +46,9 @@ FAULTS = [
     ("hostname", r":1: hostname: .*right would be name = value"),
     ("log_file = \"${HOME}/log\"", r":1: \$\{: the environment is not asked"),
     (b"hostname = a\0b", r":1: a NUL"),
-    ("listen_smtp = {127.0.0.1:2525}\nlisten_pop3 = {127.0.0.1:2525}", r"listened at twice"),
+    ("listen_smtp = {127.0.0.1:2525}\nlisten_pop3 = {127.0.0.1:2525}", r"listen_pop3: .*listened at twice"),
+    ("listen_imap = {127.0.0.1:2525, 127.0.0.1:2143, 127.0.0.1:2525}", r"listen_imap: \"127\.0\.0\.1:2525\": is listened at twice"),
+    ("listen_smtp = {127.0.0.1:2143}\nlisten_imap = {127.0.0.1:2143}", r"listen_imap: .*listened at twice"),
 ]
 
 

@@ -10,7 +10,8 @@ from hermodtest.proc import wait_for
 from hermodtest.suite import patience
 
 USERS = ["anna", "bert"]
-KINDS = ["smtpd", "cleanup", "qmgr", "router", "local", "become", "deliver", "journal", "auth", "pickup", "pop3-login", "master"]
+KINDS = ["smtpd", "cleanup", "qmgr", "router", "local", "become", "deliver", "journal", "auth", "pickup", "pop3-login",
+         "imap-login", "master"]
 SETTINGS = {"minimal_backoff": "1s", "uncertain_backoff": "200ms", "smtpd_client_rate": 100000, "deliver_idle": "30s"}
 
 

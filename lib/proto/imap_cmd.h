@@ -26,6 +26,7 @@
 /* What an arena needs for a command of IMAP_COMMAND_MAX octets and all its literals' scans: lists
  * of shortest words are the worst, 16 octets for 2, twice over while they grow, parsed twice. */
 #define IMAP_CMD_ARENA_MAX	(8u << 20)
+#define IMAP_CMD_ARENA_LOGIN_MAX (1u << 20)	/* the same of IMAP_COMMAND_LOGIN_MAX */
 
 enum imap_verb {
 	IMAP_CAPABILITY, IMAP_NOOP, IMAP_LOGOUT, IMAP_ID,

@@ -114,7 +114,7 @@ class Suite:
         os.makedirs(os.path.join(self.dir, "reports"), exist_ok=True)
         os.chmod(os.path.join(self.dir, "reports"), 0o1777)
         open(os.path.join(self.dir, "etc", "aliases"), "w").write(f"postmaster: {users[0] if users else 'root'}@{DOMAIN}\n")
-        self.smtp_port, self.pop3_port = proc.free_ports(2)
+        self.smtp_port, self.pop3_port, self.imap_port = proc.free_ports(3)
         self.settings = self.standard_settings()
         self.settings.update(settings or {})
         self.write_conf()
@@ -134,6 +134,7 @@ class Suite:
             "local_domains": [DOMAIN],
             "listen_smtp": [f"127.0.0.1:{self.smtp_port}"],
             "listen_pop3": [f"127.0.0.1:{self.pop3_port}"],
+            "listen_imap": [f"127.0.0.1:{self.imap_port}"],
             "queue_directory": self.queue,
             "run_directory": os.path.join(self.dir, "run"),
             "mail_directory": self.mail,
@@ -250,7 +251,7 @@ class Suite:
         return [p for p in self.seen if p.alive()]
 
     def processes(self, service=None):
-        """[proc.Proc]; service: a name as in the table of processes, or deliver, pop3d."""
+        """[proc.Proc]; service: a name as in the table of processes, or deliver, pop3d, imapd."""
         live = self.left()
         if service == "master":
             return [p for p in live if p.pid == self.master_pid()]
@@ -324,6 +325,15 @@ class Suite:
             user = user if "@" in user else f"{user}@{DOMAIN}"
             c.user(user)
             c.pass_(password or self.accounts.get(user, PASSWORD))
+        return c
+
+    def imap(self, user=None, password=None, timeout=20, **how):
+        """A hermodtest.imap.Client; logged in when a user is given."""
+        from hermodtest import imap             # which needs this module
+        c = imap.Client(self.host, self.imap_port, timeout=timeout, **how)
+        if user:
+            user = user if "@" in user else f"{user}@{DOMAIN}"
+            c.login(user, password or self.accounts.get(user, PASSWORD))
         return c
 
     # ---- the end ----
