@@ -26,7 +26,7 @@ pytestmark = pytest.mark.plain
 def free_base():
     """A port base whose ports are free."""
     return proc.wait_for(lambda: next((b for b in (random.randrange(10000, 31000) for _ in range(100))
-                                       if proc.is_free(b + 25) and proc.is_free(b + 110)), None))
+                                       if all(proc.is_free(b + p) for p in (25, 110, 143))), None))
 
 
 class Trial:
@@ -84,6 +84,7 @@ def test_instance_env(trial):
     assert stat.S_IMODE(os.stat(os.path.join(trial.dir, "instance.env")).st_mode) == 0o600
     assert env["HERMOD_SMTP"] == f"127.0.0.1:{trial.base + 25}"
     assert env["HERMOD_POP3"] == f"127.0.0.1:{trial.base + 110}"
+    assert env["HERMOD_IMAP"] == f"127.0.0.1:{trial.base + 143}"
     assert env["HERMOD_USER1"].endswith("@" + env["HERMOD_DOMAIN"])
     assert env["HERMOD_USER2"].endswith("@" + env["HERMOD_DOMAIN"])
     for name in ("HERMOD_CONF", "HERMOD_LOG", "HERMOD_PIDFILE"):

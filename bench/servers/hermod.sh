@@ -17,6 +17,7 @@ hostname = "mx.bench.test"
 local_domains = {"local.test"}
 listen_smtp = {"127.0.0.1:$SMTP_PORT"}
 listen_pop3 = {"127.0.0.1:$POP3_PORT"}
+listen_imap = {"127.0.0.1:$IMAP_PORT"}
 program_directory = "$B/libexec/hermod"
 queue_directory = "$BENCH_DIR/queue"
 run_directory = "$BENCH_DIR/run"
