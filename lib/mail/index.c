@@ -641,6 +641,8 @@ index_add(struct index *x, const struct index_mail *m)
 	struct index_mail new = *m;
 
 	must(x->changing && m->modseq > 0);
+	if (x->gone && (x->h.count == INDEX_MAILS_MAX || m->uid <= x->last_uid))
+		close_gaps(x);
 	if (x->h.count == INDEX_MAILS_MAX || m->uid <= x->last_uid)
 		return false;
 	touch_records(x);

@@ -96,8 +96,9 @@ void		 index_state(const struct index *x, unsigned char out[INDEX_STATE]);
 /* Between these two the records may be changed; who dies in between leaves an index that is dropped. */
 void		 index_begin(struct index *x);
 void		 index_end(struct index *x);
-/* Both raise the highest mod-sequence, too. False: there are INDEX_MAILS_MAX. */
-bool		 index_add(struct index *x, const struct index_mail *m);	/* UID above all others */
+/* Both raise the highest mod-sequence, too. False: there are INDEX_MAILS_MAX, or its UID is not above all others.
+ * Where one that is removed stands in the way of either, what is behind the removed moves up at once. */
+bool		 index_add(struct index *x, const struct index_mail *m);
 void		 index_put(struct index *x, size_t i, const struct index_mail *m);	/* same UID */
 void		 index_remove(struct index *x, size_t i);	/* what is behind moves up when index_end comes */
 void		 index_raise(struct index *x, uint64_t highest);
