@@ -28,6 +28,8 @@
 #include "daemon/daemon.h"
 #include "imapd/session.h"
 #include "local/deliver.h"
+#include "mail/charset.h"
+#include "mail/index.h"
 #include "pop3d/session.h"
 
 #define KEEP (KEEP_FILES | KEEP_WRITE | KEEP_FORK | KEEP_UID)
@@ -337,6 +339,9 @@ main(void)
 	b.d.owner = &b;
 	b.d.on_frame = on_frame;
 	b.d.sessions = sessions;
+	charsets_open();		/* both for imapd's forks, which can open nothing outside of a mailbox */
+	if (!index_boot_host())
+		log_errno("cannot read which boot of the host this is: mod-sequences will not be kept for long");
 	worker_prepare(KEEP_FILES | KEEP_WRITE);	/* as all its workers keep */
 	daemon_confine(&b.d, KEEP);
 	daemon_serve(&b.d);

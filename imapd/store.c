@@ -55,6 +55,7 @@ struct storing {
 	size_t		*which, *place;		/* of those that are there: index of the mail, place */
 	size_t		n;
 	enum flag_changed *result;
+	uint32_t	*expected;		/* flags as the client has them after it */
 	bool		gone;			/* some were not there, or went meanwhile */
 };
 
@@ -74,6 +75,7 @@ find_mails(struct session *s, struct storing *t)
 		}
 	}
 	t->result = arena_array(s->arena, t->n + 1, sizeof *t->result);
+	t->expected = arena_array(s->arena, t->n + 1, sizeof *t->expected);
 }
 
 /* RFC 7162 section 3.1.3: who was refused learns what is there now; else flags, unless it is to be silent, and the
@@ -83,7 +85,8 @@ tell_stored(struct session *s, const struct imap_cmd *cmd, struct storing *t)
 {
 	for (size_t k = 0; k < t->n && !s->broken; k++) {
 		bool refused = t->result[k] == FLAG_MODIFIED;
-		bool flags = !cmd->store.silent || refused;
+		bool other = s->view.told[t->place[k]].flags != t->expected[k];
+		bool flags = !cmd->store.silent || refused || other;
 
 		if (t->result[k] == FLAG_GONE) {
 			t->gone = true;
@@ -104,19 +107,11 @@ take_stored(struct session *s, const struct flag_change *c, const struct storing
 	for (size_t k = 0; k < t->n; k++) {
 		struct told *told = &s->view.told[t->place[k]];
 
-		if (t->result[k] != FLAG_CHANGED && t->result[k] != FLAG_SAME)
-			continue;
-		told->flags = c->how == FLAGS_SET ? c->flags : c->how == FLAGS_ADD ? told->flags | c->flags
-		    : told->flags & ~c->flags;
+		if (t->result[k] == FLAG_CHANGED || t->result[k] == FLAG_SAME)
+			told->flags = c->how == FLAGS_SET ? c->flags : c->how == FLAGS_ADD ? told->flags | c->flags
+			    : told->flags & ~c->flags;
+		t->expected[k] = told->flags;
 	}
-}
-
-static bool
-was_silent(const struct session *s, const struct storing *t, size_t k, const struct mail *m)
-{
-	const struct told *told = &s->view.told[t->place[k]];
-
-	return told->flags == m->flags;
 }
 
 static void

@@ -112,14 +112,17 @@ static void
 tell_expunges(struct session *s)
 {
 	struct view *v = &s->view;
-	size_t kept = 0;
+	size_t kept = 0, told = v->exists;
 
 	for (size_t i = 0; i < v->n; i++) {
 		if (!v->told[i].gone) {
 			v->told[kept++] = v->told[i];
 			continue;
 		}
+		if (i >= told)
+			continue;		/* it came and went without being told of */
 		buf_fmt(&s->out, "* %zu EXPUNGE\r\n", kept + 1);
+		v->exists--;
 		flush_if_much(s);
 	}
 	v->n = kept;
@@ -206,18 +209,15 @@ void
 view_tell(struct session *s, bool expunges)
 {
 	struct view *v = &s->view;
-	size_t n = v->n;
 
 	if (expunges)
 		tell_expunges(s);
-	if (v->n != v->exists || v->recent != v->recent_told || n != v->n) {
-		if (v->n != v->exists)
-			buf_fmt(&s->out, "* %zu EXISTS\r\n", v->n);
-		if (v->recent != v->recent_told || v->n > v->exists)
-			buf_fmt(&s->out, "* %zu RECENT\r\n", v->recent);
-		v->exists = v->n;
-		v->recent_told = v->recent;
-	}
+	if (v->n != v->exists)
+		buf_fmt(&s->out, "* %zu EXISTS\r\n", v->n);
+	if (v->n != v->exists || v->recent != v->recent_told)
+		buf_fmt(&s->out, "* %zu RECENT\r\n", v->recent);
+	v->exists = v->n;
+	v->recent_told = v->recent;
 	put_flags_line(s, false);
 	for (size_t i = 0; i < v->n; i++)
 		if (v->told[i].changed && !v->told[i].gone)

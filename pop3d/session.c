@@ -349,19 +349,55 @@ do_capa(struct session *s, const struct pop3_cmd *cmd)
 	    "PIPELINING\r\nEXPIRE NEVER\r\nIMPLEMENTATION Hermod\r\n.\r\n");
 }
 
+/* A wish, not a promise. Indices of mails are others after it. */
+static void
+mark_seen(struct session *s)
+{
+	struct flag_change c = { .how = FLAGS_ADD, .flags = MAIL_SEEN };
+	size_t *which = mem_array(s->count + 1, sizeof *which), n = 0;
+	enum flag_changed *result;
+
+	for (size_t i = 0; i < s->count; i++)
+		if (s->fetched[i] && !s->deleted[i] && !(mailbox_mail(s->box, i)->flags & MAIL_SEEN))
+			which[n++] = i;
+	result = mem_array(n + 1, sizeof *result);
+	if (n > 0 && !mailbox_store(s->box, which, n, &c, result))
+		log_errno("%.*s: cannot note that messages were read", BYTES_FMT(s->start->session_id));
+	mem_free(which);
+	mem_free(result);
+}
+
+static bool
+remove_uids(struct session *s, const uint32_t *uids, size_t n)
+{
+	size_t *which = mem_array(n + 1, sizeof *which), found = 0;
+	bool good;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t at = mailbox_find(s->box, uids[i]);
+
+		if (at < mailbox_count(s->box) && mailbox_mail(s->box, at)->uid == uids[i])
+			which[found++] = at;
+	}
+	good = mailbox_expunge(s->box, which, found);
+	mem_free(which);
+	return good;
+}
+
 /* RFC 1939 section 6: the UPDATE state. */
 static void
 do_quit(struct session *s, const struct pop3_cmd *cmd)
 {
-	size_t *which = mem_array(s->count + 1, sizeof *which), n = 0;
+	uint32_t *uids = mem_array(s->count + 1, sizeof *uids);
+	size_t n = 0;
 
 	(void)cmd;
 	for (size_t i = 0; i < s->count; i++)
 		if (s->deleted[i])
-			which[n++] = i;
-		else if (s->fetched[i] && s->start->settings->mark_seen)
-			mailbox_mark_seen(s->box, i);	/* a wish, not a promise */
-	if (n == 0 || mailbox_expunge(s->box, which, n)) {
+			uids[n++] = mailbox_mail(s->box, i)->uid;
+	if (s->start->settings->mark_seen)
+		mark_seen(s);
+	if (n == 0 || remove_uids(s, uids, n)) {
 		say(s, "+OK bye");
 	} else {
 		log_errno("%.*s: cannot remove messages", BYTES_FMT(s->start->session_id));
@@ -370,7 +406,7 @@ do_quit(struct session *s, const struct pop3_cmd *cmd)
 	log_info("%.*s: session of %s ended: sent=%llu deleted=%zu left=%zu",
 	    BYTES_FMT(s->start->session_id), log_text(s->start->account),
 	    (unsigned long long)s->sent_mails, n, s->count - n);
-	mem_free(which);
+	mem_free(uids);
 	s->quit = true;
 }
 

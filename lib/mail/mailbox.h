@@ -114,7 +114,6 @@ void		 mailbox_data_keep(struct mailbox *m, size_t i, const struct index_data *d
 bool		 mailbox_claim(struct mailbox *m);
 /* Removes for good, durable; those that are gone already count as removed. False: errno, some may be left. */
 bool		 mailbox_expunge(struct mailbox *m, const size_t *which, size_t n);
-bool		 mailbox_mark_seen(struct mailbox *m, size_t i);
 
 struct flag_change {
 	enum { FLAGS_SET, FLAGS_ADD, FLAGS_REMOVE } how;
@@ -123,8 +122,8 @@ struct flag_change {
 	uint64_t	modseq;
 };
 enum flag_changed { FLAG_GONE, FLAG_CHANGED, FLAG_SAME /* had them so */, FLAG_MODIFIED /* modseq is above */ };
-/* n messages, by rising index; result: one each. False: errno, the results up to there hold. Mails
- * have their new flags and mod-sequences. */
+/* n messages; result: one each. False: errno, the results up to there hold. Mails have their new flags and
+ * mod-sequences; it looks first what is there, so indices of mails are others after it. */
 bool		 mailbox_store(struct mailbox *m, const size_t *which, size_t n, const struct flag_change *c,
 		    enum flag_changed *result);
 

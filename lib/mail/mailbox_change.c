@@ -238,18 +238,6 @@ mailbox_store(struct mailbox *m, const size_t *which, size_t n, const struct fla
 }
 
 bool
-mailbox_mark_seen(struct mailbox *m, size_t i)
-{
-	struct flag_change c = { .how = FLAGS_ADD, .flags = MAIL_SEEN };
-	enum flag_changed result;
-
-	must(i < m->n);
-	if (m->item[i].mail.flags & MAIL_SEEN)
-		return true;
-	return mailbox_store(m, &i, 1, &c, &result) && result != FLAG_GONE;
-}
-
-bool
 mailbox_claim(struct mailbox *m)
 {
 	if (m->format == MAILBOX_MBOX)
