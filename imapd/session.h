@@ -12,7 +12,7 @@
 struct imapd_settings {
 	uint64_t	timeout_ms;		/* RFC 3501 section 5.4: at least 30 minutes */
 	uint64_t	append_limit;		/* octets of a message, RFC 7889 */
-	uint64_t	idle_poll_ms;		/* IDLE: how often to look where the kernel does not tell */
+	uint64_t	idle_poll_ms;		/* IDLE: how often to look */
 	unsigned	layout;			/* enum folder_layout, mail/folder_name.h */
 };
 

@@ -87,7 +87,7 @@ def services():
 
 
 def test_each_program_has_its_page():
-    for name in services() + ["master", "drop", "pop3d"]:
+    for name in services() + ["master", "drop", "pop3d", "imapd"]:
         assert os.path.join(ROOT, "man", f"hermod-{name}.8") in PAGES, name
     for name in os.listdir(os.path.join(build_dir(), "libexec", "hermod")):
         name = name.removeprefix("hermod-")
