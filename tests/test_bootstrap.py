@@ -76,6 +76,7 @@ def trial():
 def test_shows_the_message_it_sent(trial):
     assert "Subject: a first message" in trial.first
     assert "Received: " in trial.first
+    assert "finding it by IMAP" in trial.first
     assert "./bootstrap stop" in trial.first
 
 

@@ -7,7 +7,7 @@ set -eu
 B=${HERMOD_BUILD:-.}
 C=${BENCH_DIR:-.}/hermod.conf
 case $1 in
-caps)    echo "local pop3" ;;
+caps)    echo "local imap pop3" ;;
 version) "$B/bin/hermod" version 2>/dev/null || echo "hermod not built in $B" ;;
 setup)
     mkdir -p "$BENCH_DIR/queue" "$BENCH_DIR/run" "$BENCH_DIR/log" "$BENCH_DIR/tables"
