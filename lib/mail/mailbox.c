@@ -151,6 +151,12 @@ mailbox_open(struct bytes spec, int64_t wait_ms, char *why, size_t cap)
 	return m;
 }
 
+void
+mailbox_prepare(int dir)
+{
+	maildir_prepare(dir);
+}
+
 struct mailbox *
 mailbox_open_dir(int dir, const char *what, int64_t wait_ms, char *why, size_t cap)
 {

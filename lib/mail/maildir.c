@@ -26,6 +26,48 @@
 
 /* ---- the mailbox ---- */
 
+/* What a confined process cannot find out any more. */
+static struct {
+	int	proc;			/* /proc/self/fd; 0: not looked yet */
+	pid_t	pid;			/* whose */
+	dev_t	device;
+	bool	known, ordered;		/* of device */
+} before;
+
+void
+maildir_prepare(int dir)
+{
+	struct stat st;
+
+	if (before.pid != getpid()) {
+		if (before.proc > 0)
+			fd_close(&before.proc);
+		before.pid = getpid();
+		before.proc = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	before.known = fstat(dir, &st) == 0;
+	before.device = st.st_dev;
+	before.ordered = before.known && file_ext4_ordered(dir);
+}
+
+static int
+open_proc(void)
+{
+	if (before.pid == getpid())
+		return before.proc == -1 ? -1 : fcntl(before.proc, F_DUPFD_CLOEXEC, 0);
+	return open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static bool
+ordered(int dir)
+{
+	struct stat st;
+
+	if (before.pid == getpid() && before.known && fstat(dir, &st) == 0 && st.st_dev == before.device)
+		return before.ordered;
+	return file_ext4_ordered(dir);
+}
+
 /* Chooses the way to deliver: see maildir.h. */
 static void
 know_file_system(struct maildir *m)
@@ -35,7 +77,7 @@ know_file_system(struct maildir *m)
 	m->unnamed = m->proc != -1;
 	if (fstatfs(m->new, &fs) == -1 || fs.f_type != EXT4_SUPER_MAGIC)
 		return;
-	m->ordered = file_ext4_ordered(m->new);
+	m->ordered = ordered(m->new);
 	/* Without a journal the link count of a file that gets its first name late is not
 	 * on disk with the name. */
 	m->unnamed = m->unnamed && m->ordered;
@@ -85,7 +127,7 @@ maildir_open(struct maildir *m, int dir, const char *what)
 		maildir_close(m);
 		return false;
 	}
-	m->proc = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	m->proc = open_proc();
 	know_file_system(m);
 	name_host(m->host);
 	return true;

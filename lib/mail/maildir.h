@@ -57,6 +57,9 @@ struct maildir_list {
 	struct arena	*names;		/* owned */
 };
 
+/* For a process that will open Maildirs after it is confined: finds out what it cannot then, of the file system that
+ * dir is in. */
+void	maildir_prepare(int dir);
 /* Takes dir, makes what is missing in it. False: errno, dir is closed. */
 bool	maildir_open(struct maildir *m, int dir, const char *what);
 void	maildir_close(struct maildir *m);	/* also removes what is old in tmp/ */
