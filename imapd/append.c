@@ -55,6 +55,13 @@ append_over(struct session *s)
 }
 
 void
+append_rest(struct session *s)
+{
+	if (s->append && s->append->n == 0)
+		forget_box(s->append);
+}
+
+void
 append_fini(struct session *s)
 {
 	if (!s->append)

@@ -85,6 +85,8 @@ bool	mailbox_name(struct session *s, const struct imap_cmd *cmd, struct bytes wi
 void	reply_folder(struct session *s, const struct imap_cmd *cmd, enum folder_result r);
 /* Answers NO for a system call that failed, and logs it. what: "the mailbox". */
 void	reply_errno(struct session *s, const struct imap_cmd *cmd, const char *what);
+/* For a session that does nothing: memory goes back to the system. */
+void	session_rest(struct session *s);
 /* For IDLE: input, or nothing for so long. */
 enum session_wait { WAIT_INPUT, WAIT_NOTHING, WAIT_GONE } session_wait(struct session *s, uint64_t ms);
 /* The next line off the input, after imap_reader_raw. False: it is not there yet. */
@@ -97,7 +99,7 @@ bool	view_open(struct session *s, struct mailbox *box, struct bytes name, bool r
 void	view_close(struct session *s);
 /* Looks at what others did since, and tells the client: expunges only where RFC 3501 section 7.4.1 allows them. A
  * mailbox that is not what it was (UIDVALIDITY) ends the session. */
-void	view_update(struct session *s, bool expunges);
+bool	view_update(struct session *s, bool expunges);	/* false: it cannot be read now, or s->quit */
 /* Tells of changes that are known already, as view_update does. */
 void	view_tell(struct session *s, bool expunges);
 /* Looks without telling; false: the mailbox cannot be read now, or (s->quit) is not what it was. */
@@ -154,6 +156,7 @@ enum append_literal { APPEND_GATHER, APPEND_STREAM, APPEND_REFUSED /* the client
 enum append_literal append_literal(struct session *s);
 void	append_run(struct session *s, struct bytes octets);
 void	append_over(struct session *s);		/* of a command: what was not taken in is dropped */
+void	append_rest(struct session *s);		/* the mailbox that is kept open is closed */
 void	append_fini(struct session *s);
 void	do_append(struct session *s, struct imap_cmd *cmd);
 

@@ -216,6 +216,7 @@ idle_look(struct session *s)
 		return;
 	view_update(s, true);
 	flush(s);
+	session_rest(s);
 }
 
 void
@@ -229,6 +230,7 @@ do_idle(struct session *s, struct imap_cmd *cmd)
 	buf_text(&s->out, "+ idling\r\n");
 	view_update(s, true);
 	flush(s);
+	session_rest(s);
 	while (!s->broken && !s->quit) {
 		if (session_raw_line(s, &line)) {
 			idle_over(s, cmd, line);

@@ -11,6 +11,7 @@
 #include "imapd/imapd.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -141,6 +142,21 @@ session_wait(struct session *s, uint64_t ms)
 	}
 	s->broken = true;
 	return WAIT_GONE;
+}
+
+void
+session_rest(struct session *s)
+{
+	if (s->view.box)
+		mailbox_rest(s->view.box);
+	append_rest(s);
+	message_rest(s, 0);
+	imap_reader_idle(&s->reader);
+	if (s->in.n == 0)
+		buf_release(&s->in);
+	if (s->out.n == 0)
+		buf_release(&s->out);
+	malloc_trim(0);
 }
 
 /* ---- saying ---- */
@@ -351,10 +367,12 @@ run(struct session *s, struct imap_cmd *cmd)
 		reply(s, cmd, "BAD not now: no mailbox is selected");
 		return;
 	}
-	if (commands[cmd->verb].updates != NEVER)
-		view_update(s, cmd->uid || commands[cmd->verb].updates == ALL);
-	if (s->quit)
-		return;		/* the mailbox cannot be served any more */
+	if (commands[cmd->verb].updates != NEVER
+	    && !view_update(s, cmd->uid || commands[cmd->verb].updates == ALL)) {
+		if (!s->quit)
+			reply(s, cmd, "NO [UNAVAILABLE] the mailbox cannot be read now; try again later");
+		return;
+	}
 	commands[cmd->verb].run(s, cmd);
 }
 

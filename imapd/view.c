@@ -224,11 +224,15 @@ view_tell(struct session *s, bool expunges)
 			put_fetch_flags(s, i, true, s->condstore, s->condstore);
 }
 
-void
+bool
 view_update(struct session *s, bool expunges)
 {
-	if (s->view.box && view_look(s))
-		view_tell(s, expunges);
+	if (!s->view.box)
+		return true;
+	if (!view_look(s))
+		return false;
+	view_tell(s, expunges);
+	return true;
 }
 
 void
