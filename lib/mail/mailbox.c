@@ -255,6 +255,7 @@ forget(struct mailbox *m)
 	m->item = NULL;
 	m->n = 0;
 	m->scanned = m->cache_read = false;
+	m->uidnext = 0;
 	maildir_list_free(&m->list);
 	keywords_fini(&m->keywords);
 	arena_reset(m->names);

@@ -65,12 +65,14 @@ mailbox_arrive(struct mailbox *m)
 	return NULL;
 }
 
-/* CR LF becomes LF; a CR at the end of a piece waits for what follows. */
+/* CR LF becomes LF; a CR at the end of a piece waits for what follows. For an mbox its delivery does that. */
 bool
 arrival_add(struct arrival *a, struct bytes octets)
 {
 	unsigned char room[COPY_CHUNK + 1];
 
+	if (a->m->format == MAILBOX_MBOX)
+		return maildir_add(&a->copy, octets);
 	while (octets.n > 0) {
 		size_t n = octets.n < COPY_CHUNK ? octets.n : COPY_CHUNK, have = 0;
 
@@ -259,7 +261,7 @@ take_mbox(struct mailbox *m, struct arrival **a, size_t n, uint32_t *uids)
 	struct delivery *d = mem_array(n, sizeof *d);
 	struct buf *runs = mem_array(n, sizeof *runs);
 	uint64_t *starts = mem_array(n, sizeof *starts);
-	bool good = ledger_load(m->ledger);
+	bool good = mailbox_look(m);	/* the ledger knows messages by what they hold: which are there already? */
 
 	for (size_t i = 0; i < n; i++) {
 		buf_init(&runs[i], 64);

@@ -267,18 +267,28 @@ mail_reader_free(struct mail_reader **r)
 }
 
 
+/* At the maximum a file has to end. */
+static bool
+at_end(int fd)
+{
+	unsigned char more;
+	ssize_t got = read(fd, &more, 1);
+
+	if (got > 0)
+		errno = EFBIG;
+	return got == 0;
+}
+
 static bool
 slurp(int fd, struct buf *room)
 {
 	for (;;) {
-		unsigned char *p = buf_room(room, READ_STEP);
+		size_t step = room->max - room->n < READ_STEP ? room->max - room->n : READ_STEP;
 		ssize_t got;
 
-		if (!p) {
-			errno = EFBIG;
-			return false;
-		}
-		got = read(fd, p, READ_STEP);
+		if (step == 0)
+			return at_end(fd);
+		got = read(fd, buf_room(room, step), step);
 		if (got == 0)
 			return true;
 		if (got > 0)

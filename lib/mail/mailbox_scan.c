@@ -115,12 +115,11 @@ uid_of(struct mailbox *m, struct bytes name, uint32_t *flags, bool *here)
 
 	*flags = ledger_flags(m->ledger, name);
 
-	if (uid == 0 || i == m->n)
+	if (i < m->n && m->item[i].mail.uid == uid) {
+		here[i] = true;
 		return uid;
-	if (m->item[i].mail.uid != uid)
-		return 0;
-	here[i] = true;
-	return uid;
+	}
+	return uid < m->uidnext ? 0 : uid;
 }
 
 static size_t
@@ -556,6 +555,7 @@ look(struct mailbox *m)
 	if (m->scanned && old != ledger_uidvalidity(m->ledger)) {
 		forget_items(m);
 		m->cache_read = m->scanned = false;
+		m->uidnext = 0;
 	}
 	return m->format == MAILBOX_MAILDIR ? look_maildir(m) : look_mbox(m);
 }
@@ -577,6 +577,7 @@ mailbox_look_again(struct mailbox *m)
 	if (m->format == MAILBOX_MAILDIR)
 		memcpy(m->mtime, now, sizeof now);
 	m->listed_us = at;
+	m->uidnext = ledger_uidnext(m->ledger);
 	m->scanned = true;
 	return true;
 }
