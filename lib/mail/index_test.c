@@ -1694,7 +1694,7 @@ work(unsigned seed)
 
 	srand(seed);
 	for (;;) {
-		must(ledger_lock(l, 60000) && ledger_load(l));
+		must(ledger_lock(l, 60000) && ledger_load(l) && ledger_keep(l));
 		index_load(x, ledger_uidvalidity(l), ledger_modseq_told(l));
 		must(index_shared(x));
 		recover(x, l);
@@ -1750,7 +1750,7 @@ test_processes(void **state)
 		waitpid(pid[i], NULL, 0);
 	}
 	l = ledger_new(dir, "m", "test");
-	assert_true(ledger_lock(l, 1000) && ledger_load(l));
+	assert_true(ledger_lock(l, 1000) && ledger_load(l) && ledger_keep(l));
 	x = index_new(dir, "m", "test");
 	index_load(x, ledger_uidvalidity(l), ledger_modseq_told(l));
 	recover(x, l);

@@ -156,6 +156,7 @@ struct ledger {
 	struct copy	 copy[2];
 	bool		 loaded;	/* what follows is what the files say */
 	bool		 behind;	/* the copies could not be brought to what follows */
+	bool		 unborn;	/* nothing of what follows was ever written */
 	bool		 made;		/* since it was locked: nobody was told of any of it */
 	struct ledger_header header;	/* uidnext and modseq_floor are the present ones */
 	struct arena	*names;		/* owned */
@@ -366,7 +367,7 @@ write_both(struct ledger *l)
 	l->behind = true;
 	if (!write_copy(l, &l->copy[0]) || !write_copy(l, &l->copy[1]) || !dir_sync(l->dir))
 		return false;
-	l->behind = false;
+	l->behind = l->unborn = false;
 	return true;
 }
 
@@ -590,7 +591,14 @@ rebuild(struct ledger *l)
 		    "new UIDVALIDITY %u, clients will read the mailbox again", l->what,
 		    l->copy[0].name, state_of(&l->copy[0]), l->copy[1].name,
 		    state_of(&l->copy[1]), (unsigned)l->header.uidvalidity);
-	return write_both(l);
+	l->behind = l->unborn = true;	/* what is there now gets its UIDs before it is written: one sync less for each copy */
+	return true;
+}
+
+bool
+ledger_keep(struct ledger *l)
+{
+	return !l->unborn || write_both(l);
 }
 
 /* Nobody knows what was told since the backup was made. */
@@ -658,7 +666,7 @@ ledger_load(struct ledger *l)
 {
 	if (l->loaded && !l->behind && ledger_unchanged(l))
 		return true;
-	l->loaded = l->behind = false;
+	l->loaded = l->behind = l->unborn = false;
 	forget_all(l);			/* names may borrow from what is read anew */
 	(void)unlinkat(l->dir, l->new_name, 0);	/* what a crash left: we hold the lock */
 	for (int i = 0; i < 2; i++) {
@@ -741,6 +749,21 @@ give_anew(struct ledger *l)
 	return false;
 }
 
+/* Both copies are to be written anyhow: with the new ones in them. */
+static bool
+give_behind(struct ledger *l, const struct bytes *names, size_t n, uint32_t *uids)
+{
+	for (size_t i = 0; i < n; i++) {
+		uids[i] = l->header.uidnext++;
+		add_entry(l, arena_copy(l->names, names[i]), uids[i])->here = true;
+		l->here++;
+	}
+	if (write_both(l))
+		return true;
+	l->loaded = false;		/* none of it was told: read again what is there */
+	return false;
+}
+
 bool
 ledger_give(struct ledger *l, const struct bytes *names, size_t n, uint32_t *uids)
 {
@@ -753,8 +776,8 @@ ledger_give(struct ledger *l, const struct bytes *names, size_t n, uint32_t *uid
 		return true;
 	if (l->header.uidnext > LEDGER_UID_LAST || n > LEDGER_UID_LAST - l->header.uidnext)
 		return give_anew(l);
-	if (l->behind && !write_both(l))
-		return false;
+	if (l->behind)
+		return give_behind(l, names, n, uids);
 	buf_init(&out, LEDGER_MAX);
 	chain = l->copy[0].chain;
 	at = l->copy[0].good;

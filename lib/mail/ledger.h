@@ -92,6 +92,9 @@ uint64_t	 ledger_octets(const struct ledger *l);
 /* Where in the first copy of that generation a message's name stands, for ledger_names_get. False: it does not. */
 bool		 ledger_name_at(const struct ledger *l, uint32_t uid, uint64_t *at);
 
+/* Before anything of a ledger that was just loaded is told, UIDVALIDITY too: writes what ledger_load began anew, unless
+ * ledger_give did. */
+bool		 ledger_keep(struct ledger *l);
 /* The files are as they were when it was last loaded or written: no lock is needed to ask. */
 bool		 ledger_unchanged(const struct ledger *l);
 /* Gives memory back; the next ledger_load reads all again. */

@@ -45,7 +45,7 @@ opened(void)
 	struct ledger *l = ledger_new(dir, "m", "test");
 
 	assert_true(ledger_lock(l, 100));
-	assert_true(ledger_load(l));
+	assert_true(ledger_load(l) && ledger_keep(l));
 	return l;
 }
 

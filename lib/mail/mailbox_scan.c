@@ -571,7 +571,7 @@ mailbox_look_again(struct mailbox *m)
 		return false;
 	errno = ESTALE;
 	for (int i = 0; i < SCAN_TRIES && !good && errno == ESTALE; i++)
-		good = look(m);
+		good = look(m) && ledger_keep(m->ledger);
 	if (!good)
 		return false;
 	if (m->format == MAILBOX_MAILDIR)
