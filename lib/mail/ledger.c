@@ -165,6 +165,7 @@ struct ledger {
 	uint32_t	*slot;		/* owned; hash table: index + 1, 0 is free */
 	size_t		 slots;		/* a power of two */
 	size_t		 octets;	/* that the records of all entries need */
+	uint32_t	 above;		/* UIDVALIDITYs up to this one are not chosen */
 };
 
 struct ledger *
@@ -201,6 +202,7 @@ ledger_free(struct ledger **l)
 	*l = NULL;
 }
 
+void ledger_above(struct ledger *l, uint32_t uidvalidity) { l->above = uidvalidity; }
 uint32_t ledger_uidvalidity(const struct ledger *l) { return l->header.uidvalidity; }
 uint32_t ledger_uidnext(const struct ledger *l) { return l->header.uidnext; }
 const unsigned char *ledger_key(const struct ledger *l) { return l->header.key; }
@@ -554,6 +556,8 @@ begin_anew(struct ledger *l)
 			least = beyond(&l->copy[i]);
 	if (l->header.uidvalidity >= least)
 		least = l->header.uidvalidity + 1;
+	if (l->above >= least)
+		least = l->above < UINT32_MAX ? l->above + 1 : UINT32_MAX;
 	forget_all(l);
 	memset(&l->header, 0, sizeof l->header);
 	l->header.uidvalidity = now > least ? now : least;

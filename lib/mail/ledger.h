@@ -80,6 +80,12 @@ void	ledger_unlock(struct ledger *l);
 /* The one POP3 session. Never waits; kept until ledger_free. EAGAIN: somebody has it. */
 bool	ledger_lock_session(struct ledger *l);
 
+/* A UIDVALIDITY that has to be chosen from now on is above this one. */
+void	ledger_above(struct ledger *l, uint32_t uidvalidity);
+/* The greatest UIDVALIDITY that may have been told of a mailbox: what its copies say, or could have said before
+ * they were damaged. 0: there are none. No lock is needed. */
+uint32_t ledger_last_uidvalidity(int dir, const char *stem);
+
 /* Reads what others have written since; makes both copies where there is none, repairs. */
 bool		 ledger_load(struct ledger *l);
 uint32_t	 ledger_uidvalidity(const struct ledger *l);

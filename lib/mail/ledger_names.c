@@ -75,3 +75,41 @@ ledger_names_get(const struct ledger_names *n, uint64_t at, uint32_t uid, struct
 	*name = r.name;
 	return true;
 }
+
+/* ---- UIDVALIDITY alone ---- */
+
+/* As long as the file says nothing any more: it was chosen when the file was made, or before. */
+static uint32_t
+last_of_copy(int dir, const char *name)
+{
+	unsigned char header[LEDGER_HEADER];
+	struct ledger_header h;
+	struct ledger_cursor c;
+	struct stat st;
+	int fd = file_open(dir, name, O_RDONLY, 0);
+	bool good = fd != -1 && file_pread(fd, header, sizeof header, 0)
+	    && ledger_begin(bytes_of(header, sizeof header), &h, &c);
+
+	fd_close(&fd);
+	if (good)
+		return h.uidvalidity;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1 || st.st_mtim.tv_sec < 0)
+		return 0;
+	return st.st_mtim.tv_sec < UINT32_MAX ? (uint32_t)st.st_mtim.tv_sec : UINT32_MAX;
+}
+
+uint32_t
+ledger_last_uidvalidity(int dir, const char *stem)
+{
+	uint32_t last = 0;
+
+	for (int i = 0; i < 2; i++) {
+		char name[LEDGER_STEM_MAX + 16];
+		uint32_t v;
+
+		snprintf(name, sizeof name, i == 0 ? "%s.ledger" : "%s.ledger2", stem);
+		v = last_of_copy(dir, name);
+		last = v > last ? v : last;
+	}
+	return last;
+}

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/little.h"
@@ -770,6 +771,40 @@ test_names_out_of_bounds(void **state)
 	buf_fini(&b);
 }
 
+static uint32_t
+begun_above(uint32_t floor)
+{
+	struct ledger *l = ledger_new(dir, "m", "test");
+	uint32_t v;
+
+	ledger_above(l, floor);
+	assert_true(ledger_lock(l, 100));
+	assert_true(ledger_load(l));
+	v = ledger_uidvalidity(l);
+	ledger_free(&l);
+	return v;
+}
+
+/* Whatever the clock says; and as long as there is a ledger, it holds. */
+static void
+test_above(void **state)
+{
+	uint32_t far = (uint32_t)clock_wall_s() + 1000000;
+
+	(void)state;
+	assert_int_equal(ledger_last_uidvalidity(dir, "m"), 0);
+	assert_int_equal(begun_above(far), far + 1);
+	assert_int_equal(begun_above(far + 100), far + 1);
+	assert_int_equal(ledger_last_uidvalidity(dir, "m"), far + 1);
+	assert_int_equal(unlinkat(dir, "m.ledger", 0), 0);
+	assert_int_equal(ledger_last_uidvalidity(dir, "m"), far + 1);
+	overwrite("m.ledger2", text("nonsense"));		/* then its time tells */
+	assert_in_range(ledger_last_uidvalidity(dir, "m"), far - 1000100, far - 999900);
+	assert_int_equal(begun_above(UINT32_MAX - 1), UINT32_MAX);
+	assert_int_equal(unlinkat(dir, "m.ledger", 0) + unlinkat(dir, "m.ledger2", 0), 0);
+	assert_int_equal(begun_above(UINT32_MAX), UINT32_MAX);
+}
+
 int
 main(void)
 {
@@ -778,7 +813,7 @@ main(void)
 		T(test_gives_and_keeps), T(test_two_at_once), T(test_one_copy_lost), T(test_odd_copies),
 		T(test_flipped_bits), T(test_both_damaged), T(test_both_unreadable), T(test_torn_appends), T(test_restored),
 		T(test_trim), T(test_uids_used_up), T(test_lock_file_removed), T(test_what_a_crash_left),
-		T(test_flags), T(test_flags_of_what_is_not_known), T(test_flags_again_and_again),
+		T(test_above), T(test_flags), T(test_flags_of_what_is_not_known), T(test_flags_again_and_again),
 		T(test_old_and_odd_records), T(test_floor), T(test_floor_has_an_end), T(test_floor_torn),
 		T(test_greater_floor_counts), T(test_names), T(test_names_out_of_bounds),
 	};
