@@ -173,6 +173,37 @@ mailbox_open_dir(int dir, const char *what, int64_t wait_ms, char *why, size_t c
 	return m;
 }
 
+struct mailbox *
+mailbox_again(const struct mailbox *old, char *why, size_t cap)
+{
+	struct mailbox *m;
+	int dir;
+
+	if (old->format == MAILBOX_MAILDIR) {
+		dir = dir_open(old->maildir.dir, ".");
+		if (dir != -1)
+			return mailbox_open_dir(dir, old->maildir.what, old->wait_ms, why, cap);
+		snprintf(why, cap, "%s", strerror(errno));
+		return NULL;
+	}
+	m = mem_alloc(sizeof *m);
+	m->format = MAILBOX_MBOX;
+	m->wait_ms = old->wait_ms;
+	m->above = old->above;
+	if (!mbox_again(&m->mbox, &old->mbox, why, cap)) {
+		mem_free(m);
+		return NULL;
+	}
+	m->names = arena_new(NAMES_MAX);
+	return m;
+}
+
+void
+mailbox_uidvalidity_above(struct mailbox *m, uint32_t uidvalidity)
+{
+	m->above = uidvalidity;
+}
+
 size_t
 mailbox_dirs(const struct mailbox *m, int *dirs, size_t max)
 {

@@ -39,6 +39,10 @@ struct mailbox	*mailbox_open(struct bytes spec, int64_t wait_ms, char *why, size
 void		 mailbox_prepare(int dir);
 /* A Maildir whose directory is open already: dir is taken. what: for the journal. */
 struct mailbox	*mailbox_open_dir(int dir, const char *what, int64_t wait_ms, char *why, size_t cap);
+/* The same once more, also when the process was confined since: through the directories it holds open. */
+struct mailbox	*mailbox_again(const struct mailbox *m, char *why, size_t cap);
+/* Before the first scan: a UIDVALIDITY that has to be chosen is above this one. */
+void		 mailbox_uidvalidity_above(struct mailbox *m, uint32_t uidvalidity);
 void		 mailbox_close(struct mailbox **m);
 /* Directories and files it holds open, for worker_confine. */
 size_t		 mailbox_dirs(const struct mailbox *m, int *dirs, size_t max);

@@ -47,6 +47,7 @@ struct mailbox {
 	struct maildir	maildir;
 	struct mbox	mbox;
 	struct ledger	*ledger;	/* owned; NULL until it is needed */
+	uint32_t	above;		/* for ledger_above */
 	struct index	*index;		/* owned; NULL: nobody asked for it */
 	struct keywords	keywords;
 	struct item	*item;		/* owned; by rising UID */

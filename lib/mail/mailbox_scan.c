@@ -25,8 +25,10 @@ need_ledger(struct mailbox *m)
 	const char *stem;
 	int dir = mailbox_state_dir(m, &stem);
 
-	if (!m->ledger)
-		m->ledger = ledger_new(dir, stem, mailbox_what(m));
+	if (m->ledger)
+		return;
+	m->ledger = ledger_new(dir, stem, mailbox_what(m));
+	ledger_above(m->ledger, m->above);
 }
 
 bool

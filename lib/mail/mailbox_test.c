@@ -790,6 +790,38 @@ test_mbox_torn_removal(void **state)
 	buf_fini(&before);
 }
 
+static void
+test_again(void **state)
+{
+	struct mailbox *m = opened(), *again;
+	uint32_t v;
+
+	(void)state;
+	assert_int_equal(deliver(m, "Subject: x\r\n\r\nx\r\n"), DELIVERED);
+	assert_true(mailbox_scan(m));
+	v = mailbox_uidvalidity(m);
+	again = mailbox_again(m, why, sizeof why);
+	mailbox_close(&m);
+	assert_non_null(again);
+	assert_true(mailbox_scan(again));
+	assert_int_equal(mailbox_uidvalidity(again), v);
+	assert_int_equal(mailbox_count(again), 1);
+	mailbox_close(&again);
+}
+
+/* A mailbox that is begun does not begin below what was said. */
+static void
+test_uidvalidity_above(void **state)
+{
+	struct mailbox *m = opened();
+
+	(void)state;
+	mailbox_uidvalidity_above(m, UINT32_MAX - 7);
+	assert_true(mailbox_scan(m));
+	assert_int_equal(mailbox_uidvalidity(m), UINT32_MAX - 6);
+	mailbox_close(&m);
+}
+
 int
 main(void)
 {
@@ -800,7 +832,8 @@ main(void)
 		M(test_short_queue_file), B(test_short_queue_file), M(test_batch), B(test_batch),
 		M(test_pop3_lock), B(test_pop3_lock), M(test_refused), B(test_refused),
 		M(test_other_programs), M(test_odd_files), M(test_size_cache), M(test_tmp_is_cleaned),
-		M(test_ways_to_deliver), M(test_names),
+		M(test_ways_to_deliver), M(test_names), M(test_again), B(test_again), M(test_uidvalidity_above),
+		B(test_uidvalidity_above),
 		B(test_mbox_octets), B(test_mbox_torn_append), B(test_mbox_nuls), B(test_mbox_locked),
 		B(test_mbox_other_programs), B(test_mbox_torn_removal),
 	};

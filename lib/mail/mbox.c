@@ -120,6 +120,26 @@ mbox_open(struct mbox *m, int parent, const char *name, const char *what, int64_
 	return false;
 }
 
+bool
+mbox_again(struct mbox *m, const struct mbox *old, char *why, size_t cap)
+{
+	int fd;
+
+	*m = (struct mbox){ .parent = dir_open(old->parent, "."), .state = dir_open(old->state, "."), .fd = -1,
+	    .wait_ms = old->wait_ms, .no_dotlock = old->no_dotlock };
+	memcpy(m->name, old->name, sizeof m->name);
+	memcpy(m->stem, old->stem, sizeof m->stem);
+	m->what = mem_text(old->what);
+	if (m->parent == -1 || m->state == -1) {
+		snprintf(why, cap, "its directories: %s", strerror(errno));
+	} else if ((fd = open_file(m, true, why, cap)) != -1) {
+		close(fd);
+		return true;
+	}
+	mbox_close(m);
+	return false;
+}
+
 void
 mbox_close(struct mbox *m)
 {

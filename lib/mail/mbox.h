@@ -106,6 +106,8 @@ struct mbox {
 /* Takes parent. False: errno, why in words. */
 bool	mbox_open(struct mbox *m, int parent, const char *name, const char *what, int64_t wait_ms,
 	    char *why, size_t cap);
+/* The same, through the directories that `old` holds. False: errno, why in words. */
+bool	mbox_again(struct mbox *m, const struct mbox *old, char *why, size_t cap);
 void	mbox_close(struct mbox *m);
 
 void	mbox_deliver(struct mbox *m, const struct delivery *d, size_t n, enum outcome *outcome,
