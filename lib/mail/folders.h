@@ -9,8 +9,12 @@
  * Maildir. Other programs may make and remove folders at any time: nothing is remembered
  * from one call to the next but what is said.
  *
- * Every change is durable when true is returned; a crash at any point leaves the old
- * state or the new, or what the next one to look completes.
+ * Every change is durable when FOLDER_OK is returned; a crash at any point leaves the old
+ * state or the new, or what the next one to look completes. One change at a time: another process
+ * waits for it, up to wait_ms (FOLDER_FAILED, ETIMEDOUT).
+ *
+ * What stands in the place of a folder and is none (a link, a special file, another user's directory) is left
+ * alone, and is no mailbox: FOLDER_BAD_NAME where a new one would be.
  */
 #ifndef MAIL_FOLDERS_H
 #define MAIL_FOLDERS_H
@@ -19,7 +23,8 @@
 #include "mail/folder_name.h"
 #include "mail/mailbox.h"
 
-#define FOLDERS_MAX	10000		/* of an account */
+#define FOLDERS_MAX	10000		/* of an account, INBOX among them; and subscriptions */
+#define FOLDERS_ARENA_MAX (96u << 20)	/* octets of an arena that folders_list may need */
 
 enum folder_use {		/* the bits of enum imap_use, RFC 6154 section 2 */
 	FOLDER_ALL = 1, FOLDER_ARCHIVE = 2, FOLDER_DRAFTS = 4, FOLDER_FLAGGED = 8,
@@ -43,7 +48,7 @@ enum folder_result {
 	FOLDER_CHILDREN,	/* cannot be deleted: a name of levels that have mailboxes below it */
 	FOLDER_MANY,		/* [LIMIT]: FOLDERS_MAX, or levels */
 	FOLDER_USE_TAKEN,	/* [USEATTR]: another has it, or it cannot be had */
-	FOLDER_FAILED,		/* errno: [SERVERBUG], [OVERQUOTA] ... */
+	FOLDER_FAILED,		/* errno: [SERVERBUG], [OVERQUOTA] ...; the journal was told */
 };
 
 struct folders;
@@ -55,8 +60,9 @@ struct folders	*folders_open(struct bytes spec, enum folder_layout layout, int64
 void		 folders_close(struct folders **f);
 size_t		 folders_dirs(const struct folders *f, int *dirs, size_t max);	/* for worker_confine */
 
-/* All of them, by name in the order of octets, INBOX first; the levels between, too, and what is subscribed
- * but not there (neither selectable nor with children). False: errno. */
+/* All of them; the levels between, too; what is subscribed but not there (neither selectable nor with children),
+ * and the levels above that (not subscribed, either). INBOX first, then by name in the order of octets, but '/'
+ * before all others: so what is below a name stands right behind it. False: errno. */
 bool		 folders_list(struct folders *f, struct arena *a, struct folder_entry **out, size_t *n);
 
 enum folder_result folders_create(struct folders *f, struct bytes name, unsigned uses);
@@ -66,7 +72,7 @@ enum folder_result folders_delete(struct folders *f, struct bytes name);
 /* With all below it; levels above the new name are made. INBOX: its mail moves, it stays, empty; what is
  * below it stays. Uses go with it, subscriptions stay. */
 enum folder_result folders_rename(struct folders *f, struct bytes from, struct bytes to);
-/* A name need not exist to be unsubscribed from. */
+/* A name need not exist to be unsubscribed from. With an mbox INBOX is always subscribed to. */
 enum folder_result folders_subscribe(struct folders *f, struct bytes name, bool on);
 
 /* There still is a mailbox of that name, and it is selectable. */

@@ -16,6 +16,7 @@ enum lock_octet {
 	LOCK_LEDGER,		/* while the ledger or the index is read or written */
 	LOCK_SESSION,		/* as long as a POP3 session lasts */
 	LOCK_DATA,		/* while records are appended to the index's data */
+	LOCK_FOLDERS,		/* INBOX's: while folders of the account are made, renamed, deleted */
 };
 
 struct lock_file {

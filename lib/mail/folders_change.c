@@ -1,0 +1,573 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * mail/folders_change.c - DELETE and RENAME.
+ *
+ * In Maildir++ a folder goes by one rename(2), and so does one with all below it in fs; nothing more is needed.
+ * What takes several (below a name in Maildir++; a folder out of its directory in fs, where its
+ * children stay; INBOX's mail) is written down first, and completed by whoever next looks.
+ * Each of these steps may be done again.
+ */
+#include "mail/folders_impl.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "mail/ledger.h"
+#include "mail/mailbox_impl.h"
+
+#define PASSES	5		/* over INBOX: messages move from new/ to cur/ meanwhile */
+
+/* ---- common ---- */
+
+/* The UIDVALIDITYs of n folders are not given again to whoever gets their names. */
+static bool
+spend(struct folders *f, const struct folder_entry *e, size_t n)
+{
+	uint32_t last = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		char path[FOLDER_PATH_MAX];
+		int dir = e[i].selectable && folder_path(f->layout, e[i].name, path) ? folders_dir(f, path) : -1;
+		uint32_t v = dir == -1 ? 0 : ledger_last_uidvalidity(dir, MAILDIR_STEM);
+
+		last = v > last ? v : last;
+		fd_close(&dir);
+	}
+	return folders_raise_floor(f, last);
+}
+
+static bool
+write_down(struct folders *f, const struct folder_redo *r)
+{
+	struct buf out;
+	bool good;
+
+	buf_init(&out, FOLDER_REDO_MAX);
+	folder_redo_put(r, &out);
+	must(!out.full);
+	good = file_replace(f->root, REDO_FILE, buf_bytes(&out), 0600);
+	buf_fini(&out);
+	return good;
+}
+
+static bool
+cross_out(struct folders *f)
+{
+	return unlinkat(f->root, REDO_FILE, 0) == 0 && dir_sync(f->root);
+}
+
+/* Lines for what is gone mean nothing: that they cannot be dropped is no fault of the change. */
+static void
+drop_uses(struct folders *f, struct bytes name, bool below)
+{
+	struct buf old, new;
+
+	buf_init(&old, SPECIAL_USE_MAX);
+	buf_init(&new, SPECIAL_USE_MAX);
+	if (folders_slurp(f, SPECIAL_USE_FILE, &old)) {
+		special_use_drop(buf_bytes(&old), f->layout, name, below, &new);
+		if (!folders_write(f, SPECIAL_USE_FILE, &old, &new))
+			log_errno("mailbox %s: cannot write %s", f->what, SPECIAL_USE_FILE);
+	}
+	buf_fini(&old);
+	buf_fini(&new);
+}
+
+/* Directories that are only names of levels go with the last folder below them. */
+static void
+prune(struct folders *f, const char *path)
+{
+	char rest[FOLDER_PATH_MAX];
+	const char *last;
+	bool gone = true;
+
+	snprintf(rest, sizeof rest, "%s", path);
+	while (gone && *rest) {
+		int parent = folders_parent(f, rest, &last);
+		char *slash = strrchr(rest, '/');
+
+		gone = parent != -1 && (unlinkat(parent, last, AT_REMOVEDIR) == 0 || errno == ENOENT);
+		fd_close(&parent);
+		*(slash ? slash : rest) = '\0';
+	}
+}
+
+static enum folder_result
+failed(struct folders *f, const char *what, struct bytes name)
+{
+	log_errno("mailbox %s: cannot %s the folder %s", f->what, what, log_text(name));
+	return FOLDER_FAILED;
+}
+
+/* ---- DELETE ---- */
+
+/* Directories with names of their own are other folders; all else is this one's. */
+static bool
+stays(int dir, const struct dirent *e)
+{
+	struct stat st;
+
+	if (strcmp(e->d_name, "cur") == 0 || strcmp(e->d_name, "new") == 0 || strcmp(e->d_name, "tmp") == 0)
+		return false;
+	if (fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return true;
+	return S_ISDIR(st.st_mode);
+}
+
+/* cur goes first: without it, it is no mailbox. */
+static bool
+strip_into(int dir, int aside)
+{
+	int copy;
+	DIR *d;
+	struct dirent *e;
+	int fault = 0;
+
+	if (renameat(dir, "cur", aside, "cur") == -1 && errno != ENOENT)
+		return false;
+	copy = dir_open(dir, ".");
+	d = copy == -1 ? NULL : fdopendir(copy);
+	if (!d) {
+		fd_close(&copy);
+		return false;
+	}
+	while ((errno = 0, e = readdir(d)) != NULL)
+		if (!stays(dir, e) && renameat(dir, e->d_name, aside, e->d_name) == -1 && errno != ENOENT)
+			fault = errno;
+	fault = errno != 0 ? errno : fault;
+	closedir(d);
+	errno = fault;
+	return fault == 0 && dir_sync(aside) && dir_sync(dir);
+}
+
+/* The folder's own out of its directory, if that is the one. */
+static bool
+strip(struct folders *f, const char *path, uint64_t inode)
+{
+	char name[ASIDE_NAME];
+	struct stat st;
+	int dir = folders_dir(f, path), aside;
+	bool good;
+
+	if (dir == -1)
+		return errno == ENOENT;
+	if (fstat(dir, &st) == -1 || st.st_ino != inode) {
+		fd_close(&dir);
+		return true;
+	}
+	folders_aside_name(REMOVED_PREFIX, name);
+	aside = mkdirat(f->root, name, 0700) == 0 ? dir_open(f->root, name) : -1;
+	good = aside != -1 && strip_into(dir, aside);
+	fd_close(&aside);
+	fd_close(&dir);
+	if (good)
+		prune(f, path);
+	return good;
+}
+
+static enum folder_result
+delete_fs(struct folders *f, struct bytes name, const char *path)
+{
+	struct folder_redo r = { .what = REDO_DELETE, .layout = f->layout, .from = name };
+	int dir = folders_dir(f, path);
+	struct stat st;
+	bool good = dir != -1 && fstat(dir, &st) == 0;
+
+	fd_close(&dir);
+	r.inode = good ? st.st_ino : 0;
+	if (!good || !write_down(f, &r) || !strip(f, path, r.inode))
+		return failed(f, "remove", name);
+	drop_uses(f, name, false);
+	return cross_out(f) ? FOLDER_OK : failed(f, "remove", name);
+}
+
+static enum folder_result
+delete_maildirpp(struct folders *f, struct bytes name, const char *path)
+{
+	char aside[ASIDE_NAME];
+
+	folders_aside_name(REMOVED_PREFIX, aside);
+	if (renameat(f->root, path, f->root, aside) == -1 || !dir_sync(f->root))
+		return failed(f, "remove", name);
+	drop_uses(f, name, false);
+	return FOLDER_OK;
+}
+
+static enum folder_result
+delete(struct folders *f, struct bytes name, const char *path)
+{
+	struct folder_tree t;
+	const struct folder_entry *e;
+	enum folder_result r;
+
+	if (!folder_tree_read(f, NULL, &t))
+		return FOLDER_FAILED;
+	e = folder_tree_find(&t, name);
+	if (!e)
+		r = FOLDER_NONE;
+	else if (!e->selectable)
+		r = FOLDER_CHILDREN;
+	else if (!spend(f, e, 1))
+		r = failed(f, "remove", name);
+	else
+		r = f->layout == FOLDERS_FS ? delete_fs(f, name, path) : delete_maildirpp(f, name, path);
+	folder_tree_free(&t);
+	return r;
+}
+
+enum folder_result
+folders_delete(struct folders *f, struct bytes name)
+{
+	char path[FOLDER_PATH_MAX];
+	enum folder_result r;
+
+	if (bytes_eq(name, folders_inbox()))
+		return FOLDER_INBOX;
+	if (f->inbox || !folder_path(f->layout, name, path))
+		return FOLDER_NONE;
+	if (!folders_begin(f))
+		return FOLDER_FAILED;
+	r = delete(f, name, path);
+	folders_end(f);
+	if (r == FOLDER_OK)
+		folders_remove_left(f, REMOVED_PREFIX);		/* takes long, and hinders nobody */
+	return r;
+}
+
+/* ---- RENAME ---- */
+
+/* What a name of the subtree becomes; in room. */
+static struct bytes
+renamed(struct bytes name, struct bytes from, struct bytes to, struct buf *room)
+{
+	buf_clear(room);
+	buf_add(room, to);
+	buf_add(room, bytes_skip(name, from.n));
+	return buf_bytes(room);
+}
+
+/* Can it have that name, and is nothing there? */
+static bool
+is_free(struct folders *f, struct bytes name)
+{
+	char path[FOLDER_PATH_MAX];
+	const char *last;
+	struct buf normal;
+	struct stat st;
+	int parent;
+	bool good;
+
+	buf_init(&normal, FOLDER_NAME_MAX);
+	good = folder_name_normal(name, &normal) && folder_path(f->layout, name, path);
+	buf_fini(&normal);
+	if (!good)
+		return false;
+	parent = folders_parent(f, path, &last);
+	if (parent == -1)
+		return errno == ENOENT;
+	good = fstatat(parent, last, &st, AT_SYMLINK_NOFOLLOW) == -1 && errno == ENOENT;
+	fd_close(&parent);
+	return good;
+}
+
+static bool
+all_free(struct folders *f, const struct folder_entry *e, size_t n, struct bytes to)
+{
+	struct buf room;
+	bool good = true;
+
+	buf_init(&room, 2 * FOLDER_NAME_MAX);
+	for (size_t i = 0; good && i < n; i++)
+		good = is_free(f, renamed(e[i].name, e[0].name, to, &room));
+	buf_fini(&room);
+	return good;
+}
+
+/* As long as nothing of that name is there the lines mean nothing, so they may be there before. */
+static bool
+copy_uses(struct folders *f, struct bytes from, struct bytes to)
+{
+	struct buf old, new;
+	bool good = true;
+
+	buf_init(&old, SPECIAL_USE_MAX);
+	buf_init(&new, SPECIAL_USE_MAX);
+	if (folders_slurp(f, SPECIAL_USE_FILE, &old)) {
+		special_use_copy(buf_bytes(&old), f->layout, from, to, &new);
+		good = folders_write(f, SPECIAL_USE_FILE, &old, &new);
+	}
+	buf_fini(&old);
+	buf_fini(&new);
+	return good;
+}
+
+static bool
+move_one(struct folders *f, struct bytes from, struct bytes to)
+{
+	char old[FOLDER_PATH_MAX], new[FOLDER_PATH_MAX];
+	struct stat st;
+
+	if (!folder_path(f->layout, from, old) || !folder_path(f->layout, to, new))
+		return true;
+	if (fstatat(f->root, new, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		log_warn("mailbox %s: the folder %s is not renamed: another has come in its new place", f->what,
+		    log_text(from));
+		return true;
+	}
+	return renameat(f->root, old, f->root, new) == 0 || errno == ENOENT;
+}
+
+/* Maildir++: each folder on its own, those below it first, so that a name with something below it
+ * is there as long as anything is. *begun: one was moved. */
+static bool
+move_all(struct folders *f, struct bytes from, struct bytes to, bool *begun)
+{
+	struct folder_tree t;
+	struct buf room;
+	bool good = true;
+
+	if (!folder_tree_read(f, NULL, &t))
+		return false;
+	buf_init(&room, 2 * FOLDER_NAME_MAX);
+	for (size_t i = t.n; good && i-- > 0;) {
+		struct bytes name = t.entry[i].name;
+
+		if (!t.entry[i].selectable || !folder_is_below(name, from))
+			continue;
+		good = move_one(f, name, renamed(name, from, to, &room));
+		*begun |= good;
+	}
+	buf_fini(&room);
+	folder_tree_free(&t);
+	return good && dir_sync(f->root);
+}
+
+static enum folder_result
+rename_maildirpp(struct folders *f, struct bytes from, struct bytes to)
+{
+	struct folder_redo r = { .what = REDO_RENAME, .layout = f->layout, .from = from, .to = to };
+	bool begun = false;
+
+	if (!write_down(f, &r))
+		return failed(f, "rename", from);
+	if (!move_all(f, from, to, &begun)) {
+		int saved = errno;
+
+		if (!begun)
+			cross_out(f);
+		errno = saved;
+		return failed(f, "rename", from);
+	}
+	drop_uses(f, from, true);
+	return cross_out(f) ? FOLDER_OK : failed(f, "rename", from);
+}
+
+static enum folder_result
+rename_fs(struct folders *f, struct bytes from, struct bytes to)
+{
+	char old[FOLDER_PATH_MAX], new[FOLDER_PATH_MAX];
+	const char *old_last, *new_last;
+	int above = -1, below;
+	bool good;
+
+	must(folder_path(f->layout, from, old) && folder_path(f->layout, to, new));
+	below = folders_make_above(f, new, &new_last);
+	if (below != -1)
+		above = folders_parent(f, old, &old_last);
+	good = above != -1 && renameat(above, old_last, below, new_last) == 0 && dir_sync(below) && dir_sync(above);
+	fd_close(&above);
+	fd_close(&below);
+	if (!good)
+		return failed(f, "rename", from);
+	drop_uses(f, from, true);
+	prune(f, old);
+	return FOLDER_OK;
+}
+
+static enum folder_result
+rename_tree(struct folders *f, const struct folder_tree *t, const struct folder_entry *e, struct bytes to)
+{
+	size_t n = folder_tree_below(t, e);
+
+	if (folder_is_below(to, e->name) || !all_free(f, e, n, to))
+		return FOLDER_BAD_NAME;
+	if (!spend(f, e, n) || !copy_uses(f, e->name, to))
+		return failed(f, "rename", e->name);
+	return f->layout == FOLDERS_FS ? rename_fs(f, e->name, to) : rename_maildirpp(f, e->name, to);
+}
+
+/* ---- RENAME of INBOX: RFC 3501 section 6.3.5 ---- */
+
+/* Came, or was changed, after the time. */
+static bool
+is_later(int dir, const char *name, const struct timespec *time)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && (st.st_ctim.tv_sec > time->tv_sec
+	    || (st.st_ctim.tv_sec == time->tv_sec && st.st_ctim.tv_nsec > time->tv_nsec));
+}
+
+static bool
+is_mail(int dir, const struct dirent *e)
+{
+	struct stat st;
+
+	if (e->d_name[0] == '.' || (e->d_type != DT_REG && e->d_type != DT_UNKNOWN))
+		return false;
+	return e->d_type == DT_REG || (fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode));
+}
+
+/* Adds to *moved. until: NULL, or what is later stays. */
+static bool
+move_mail(int from, int to, const struct timespec *until, size_t *moved)
+{
+	int copy = dir_open(from, ".");
+	DIR *d = copy == -1 ? NULL : fdopendir(copy);
+	struct dirent *e;
+	int fault = 0;
+
+	if (!d) {
+		fd_close(&copy);
+		return false;
+	}
+	while (fault == 0 && (errno = 0, e = readdir(d)) != NULL) {
+		if (!is_mail(from, e) || (until && is_later(from, e->d_name, until)))
+			continue;
+		if (renameat(from, e->d_name, to, e->d_name) == 0)
+			++*moved;
+		else if (errno != ENOENT)
+			fault = errno;
+	}
+	fault = fault == 0 ? errno : fault;
+	closedir(d);
+	errno = fault;
+	return fault == 0;
+}
+
+/* What was moved is durable where it is now before it is gone where it was. */
+static bool
+move_part(struct folders *f, int to, const char *part, const struct timespec *until, size_t *moved)
+{
+	int old = dir_open(f->root, part), new = dir_open(to, part);
+	bool good = old != -1 && new != -1 && move_mail(old, new, until, moved) && dir_sync(new) && dir_sync(old);
+
+	fd_close(&old);
+	fd_close(&new);
+	return good;
+}
+
+static bool
+empty_inbox(struct folders *f, struct bytes to, const struct timespec *until)
+{
+	char path[FOLDER_PATH_MAX];
+	int dir = folder_path(f->layout, to, path) ? folders_dir(f, path) : -1;
+	size_t moved = 1;
+	bool good = true;
+
+	if (dir == -1)
+		return errno == ENOENT;		/* it was not begun, or is deleted again */
+	for (unsigned pass = 0; good && moved > 0 && pass < PASSES; pass++) {
+		moved = 0;
+		good = move_part(f, dir, "new", until, &moved) && move_part(f, dir, "cur", until, &moved);
+	}
+	fd_close(&dir);
+	return good;
+}
+
+static enum folder_result
+rename_inbox(struct folders *f, const struct folder_tree *t, struct bytes to, const char *path)
+{
+	struct folder_redo r = { .what = REDO_INBOX, .layout = f->layout, .from = folders_inbox(), .to = to };
+	enum folder_result made;
+
+	if (t->mailboxes >= FOLDERS_MAX)
+		return FOLDER_MANY;
+	if (!is_free(f, to))
+		return FOLDER_BAD_NAME;
+	if (!write_down(f, &r))
+		return failed(f, "rename", r.from);
+	made = folders_make(f, to, path, true);
+	if (made != FOLDER_OK) {
+		int saved = errno;
+
+		cross_out(f);
+		errno = saved;
+		return made;
+	}
+	return empty_inbox(f, to, NULL) && cross_out(f) ? FOLDER_OK : failed(f, "rename", r.from);
+}
+
+static enum folder_result
+rename_any(struct folders *f, struct bytes from, struct bytes to, const char *path)
+{
+	struct folder_tree t;
+	const struct folder_entry *e;
+	enum folder_result r;
+
+	if (!folder_tree_read(f, NULL, &t))
+		return FOLDER_FAILED;
+	e = folder_tree_find(&t, from);
+	if (!e)
+		r = FOLDER_NONE;
+	else if (folder_tree_find(&t, to))
+		r = FOLDER_EXISTS;
+	else if (bytes_eq(from, folders_inbox()))
+		r = rename_inbox(f, &t, to, path);
+	else
+		r = rename_tree(f, &t, e, to);
+	folder_tree_free(&t);
+	return r;
+}
+
+enum folder_result
+folders_rename(struct folders *f, struct bytes from, struct bytes to)
+{
+	char path[FOLDER_PATH_MAX];
+	enum folder_result r;
+
+	if (bytes_eq(to, folders_inbox()))
+		return FOLDER_EXISTS;
+	if (f->inbox && !bytes_eq(from, folders_inbox()))
+		return FOLDER_NONE;
+	if (f->inbox || !folder_path(f->layout, to, path))
+		return FOLDER_BAD_NAME;
+	if (!folders_begin(f))
+		return FOLDER_FAILED;
+	r = rename_any(f, from, to, path);
+	folders_end(f);
+	return r;
+}
+
+/* ---- what was begun ---- */
+
+bool
+folders_complete(struct folders *f, const struct folder_redo *r)
+{
+	char path[FOLDER_PATH_MAX];
+	struct stat st;
+	bool begun = false, good = false;
+
+	log_info("mailbox %s: completing a change of the folder %s", f->what, log_text(r->from));
+	switch (r->what) {
+	case REDO_DELETE:
+		good = !folder_path(f->layout, r->from, path) || strip(f, path, r->inode);
+		break;
+	case REDO_RENAME:
+		good = move_all(f, r->from, r->to, &begun);
+		break;
+	case REDO_INBOX:
+		return fstatat(f->root, REDO_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0
+		    && empty_inbox(f, r->to, &st.st_mtim);
+	}
+	if (good)
+		drop_uses(f, r->from, r->what == REDO_RENAME);
+	return good;
+}

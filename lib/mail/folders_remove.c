@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * mail/folders_remove.c - folders that are given up. They have a name aside already, which is no
+ * mailbox for anybody; what is left by a crash or cannot be removed now is tried again when
+ * the account is opened the next time.
+ */
+#include "mail/folders_impl.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/encode.h"
+#include "base/file.h"
+#include "base/log.h"
+
+#define DEPTH_MAX	(FOLDER_LEVELS_MAX + 10)
+
+void
+folders_aside_name(const char *prefix, char name[ASIDE_NAME])
+{
+	uint64_t chance;
+
+	random_fill(&chance, sizeof chance);
+	snprintf(name, ASIDE_NAME, "%s%016llx", prefix, (unsigned long long)chance);
+}
+
+static bool remove_content(int dir, dev_t dev, unsigned depth);
+
+/* Gone is as good as removed: another process may be at it, too. */
+static bool
+remove_entry(int dir, const char *name, dev_t dev, unsigned depth)
+{
+	struct stat st;
+	int below;
+	bool good;
+
+	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
+		return true;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return errno == ENOENT;
+	if (!S_ISDIR(st.st_mode))
+		return false;
+	errno = EXDEV;
+	if (st.st_dev != dev)
+		return false;
+	below = dir_open(dir, name);
+	if (below == -1)
+		return errno == ENOENT;
+	good = remove_content(below, dev, depth + 1);
+	fd_close(&below);
+	return good && (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT);
+}
+
+static bool
+remove_content(int dir, dev_t dev, unsigned depth)
+{
+	int copy = depth > DEPTH_MAX ? -1 : dir_open(dir, ".");
+	DIR *d = copy == -1 ? NULL : fdopendir(copy);
+	struct dirent *e;
+	int fault = 0;
+
+	if (!d) {
+		errno = depth > DEPTH_MAX ? ELOOP : errno;
+		fd_close(&copy);
+		return false;
+	}
+	while ((errno = 0, e = readdir(d)) != NULL)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0
+		    && !remove_entry(dir, e->d_name, dev, depth))
+			fault = errno;
+	fault = errno != 0 ? errno : fault;
+	closedir(d);
+	errno = fault;
+	return fault == 0;
+}
+
+void
+folders_remove_tree(struct folders *f, const char *name)
+{
+	int saved = errno;
+	struct stat st;
+
+	if (fstat(f->root, &st) == -1 || !remove_entry(f->root, name, st.st_dev, 0))
+		log_errno("mailbox %s: cannot remove all of %s, a folder that was given up", f->what,
+		    log_text(text(name)));
+	errno = saved;
+}
+
+void
+folders_remove_left(struct folders *f, const char *prefix)
+{
+	int copy = dir_open(f->root, ".");
+	DIR *d = copy == -1 ? NULL : fdopendir(copy);
+	struct dirent *e;
+
+	if (!d) {
+		fd_close(&copy);
+		return;
+	}
+	while ((e = readdir(d)) != NULL)
+		if (bytes_starts(text(e->d_name), text(prefix)))
+			folders_remove_tree(f, e->d_name);
+	closedir(d);
+}

@@ -1,0 +1,735 @@
+/* SPDX-License-Identifier: ISC */
+/* Folders on real files, in both layouts; and each change of them killed at each of its steps. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "mail/folders_impl.h"
+
+static char	top[64], root[80], spec[100], why[200];
+static enum folder_layout layout;
+
+static int
+begin(enum folder_layout l)
+{
+	layout = l;
+	snprintf(top, sizeof top, "/tmp/folders-test.XXXXXX");
+	if (!mkdtemp(top))
+		return -1;
+	snprintf(root, sizeof root, "%s/Maildir", top);
+	snprintf(spec, sizeof spec, "maildir:%s", root);
+	return 0;
+}
+
+static int begin_maildirpp(void **state) { (void)state; return begin(FOLDERS_MAILDIRPP); }
+static int begin_fs(void **state) { (void)state; return begin(FOLDERS_FS); }
+
+static int
+remove_one(const char *name, const struct stat *st, int type, struct FTW *f)
+{
+	(void)st;
+	(void)type;
+	(void)f;
+	return remove(name);
+}
+
+static int
+end(void **state)
+{
+	(void)state;
+	return nftw(top, remove_one, 20, FTW_DEPTH | FTW_PHYS);
+}
+
+static struct folders *
+opened(void)
+{
+	struct folders *f = folders_open(text(spec), layout, 300, why, sizeof why);
+
+	if (!f)
+		print_error("%s\n", why);
+	assert_non_null(f);
+	return f;
+}
+
+/* "INBOX a/(b)": one behind the other; () a level, ? not there, + subscribed, uses as a number. */
+static void
+listed(struct folders *f, struct buf *out)
+{
+	struct arena *a = arena_new(FOLDERS_ARENA_MAX);
+	struct folder_entry *e;
+	size_t n;
+
+	assert_true(folders_list(f, a, &e, &n));
+	for (size_t i = 0; i < n; i++) {
+		buf_text(out, i > 0 ? " " : "");
+		if (e[i].selectable)
+			buf_fmt(out, "%.*s", BYTES_FMT(e[i].name));
+		else
+			buf_fmt(out, e[i].children ? "(%.*s)" : "?%.*s", BYTES_FMT(e[i].name));
+		buf_text(out, e[i].children ? "/" : "");
+		buf_text(out, e[i].subscribed ? "+" : "");
+		if (e[i].uses)
+			buf_fmt(out, ":%u", e[i].uses);
+	}
+	arena_free(&a);
+}
+
+static void
+assert_list(struct folders *f, const char *want)
+{
+	struct buf got;
+
+	buf_init(&got, 1 << 20);
+	listed(f, &got);
+	buf_char(&got, '\0');
+	assert_string_equal((const char *)got.p, want);
+	buf_fini(&got);
+}
+
+#define CREATE(f, name)	assert_int_equal(folders_create((f), text(name), 0), FOLDER_OK)
+#define DELETE(f, name)	assert_int_equal(folders_delete((f), text(name)), FOLDER_OK)
+#define RENAME(f, a, b)	assert_int_equal(folders_rename((f), text(a), text(b)), FOLDER_OK)
+
+static void
+path_of(const char *name, const char *rest, char out[4096])
+{
+	char path[FOLDER_PATH_MAX];
+
+	assert_true(folder_path(layout, text(name), path));
+	snprintf(out, 4096, "%s/%s%s", root, path, rest);
+}
+
+/* A mail in cur/. */
+static void
+put_mail(const char *name, const char *mail)
+{
+	char path[4096], part[300];
+	int fd;
+
+	snprintf(part, sizeof part, "/cur/%s", mail);
+	path_of(name, part, path);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	assert_int_not_equal(fd, -1);
+	assert_true(file_write(fd, text("Subject: x\n\nx\n")));
+	close(fd);
+}
+
+static struct mailbox *
+box_of(struct folders *f, const char *name)
+{
+	struct mailbox *m;
+
+	assert_int_equal(folders_mailbox(f, text(name), &m), FOLDER_OK);
+	assert_true(mailbox_scan(m));
+	return m;
+}
+
+struct seen { uint32_t uidvalidity, uidnext; size_t n; };
+
+static struct seen
+look(struct folders *f, const char *name)
+{
+	struct mailbox *m = box_of(f, name);
+	struct seen s = { mailbox_uidvalidity(m), mailbox_uidnext(m), mailbox_count(m) };
+
+	mailbox_close(&m);
+	return s;
+}
+
+/* Nothing of ours is left in the account's folder that is there only for a while. */
+static void
+assert_clean(void)
+{
+	DIR *d = opendir(root);
+	struct dirent *e;
+
+	assert_non_null(d);
+	while ((e = readdir(d)) != NULL)
+		if (bytes_starts(text(e->d_name), text(NEW_PREFIX)) || bytes_starts(text(e->d_name), text(REMOVED_PREFIX))
+		    || strcmp(e->d_name, REDO_FILE) == 0)
+			fail_msg("%s is left", e->d_name);
+	closedir(d);
+}
+
+static void
+put_file(const char *name, const char *content)
+{
+	char path[4096];
+	int fd;
+
+	snprintf(path, sizeof path, "%s/%s", root, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_int_not_equal(fd, -1);
+	assert_true(file_write(fd, text(content)));
+	close(fd);
+}
+
+static void
+assert_file(const char *name, const char *want)
+{
+	struct buf got;
+	int dir = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	buf_init(&got, 1 << 20);
+	assert_true(file_slurp(dir, name, &got));
+	buf_char(&got, '\0');
+	assert_string_equal((const char *)got.p, want);
+	buf_fini(&got);
+	close(dir);
+}
+
+/* ---- create, delete ---- */
+
+static void
+test_create(void **state)
+{
+	struct folders *f = opened();
+	char path[4096];
+	struct stat st;
+
+	(void)state;
+	assert_list(f, "INBOX");
+	CREATE(f, "Sent");
+	CREATE(f, "a/b/c");
+	CREATE(f, "a-b");
+	CREATE(f, "INBOX/sub");
+	CREATE(f, "Ä.b");
+	assert_list(f, "INBOX/ INBOX/sub Sent (a)/ (a/b)/ a/b/c a-b Ä.b");
+	assert_int_equal(folders_create(f, text("Sent"), 0), FOLDER_EXISTS);
+	assert_int_equal(folders_create(f, text("INBOX"), 0), FOLDER_INBOX);
+	CREATE(f, "a/b");				/* a level becomes a mailbox */
+	assert_list(f, "INBOX/ INBOX/sub Sent (a)/ a/b/ a/b/c a-b Ä.b");
+	path_of("a/b/c", "/maildirfolder", path);
+	assert_int_equal(stat(path, &st), layout == FOLDERS_MAILDIRPP ? 0 : -1);
+	path_of("a/b/c", "/tmp", path);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	assert_true(folders_there(f, text("INBOX")) && folders_there(f, text("a/b/c")));
+	assert_false(folders_there(f, text("a")) || folders_there(f, text("x")));
+	assert_clean();
+	folders_close(&f);
+}
+
+static void
+test_delete(void **state)
+{
+	struct folders *f = opened();
+	struct mailbox *m;
+
+	(void)state;
+	CREATE(f, "a");
+	CREATE(f, "a/b");
+	CREATE(f, "c/d/e");
+	put_mail("a", "1.x");
+	put_mail("a/b", "2.x");
+	assert_int_equal(folders_delete(f, text("INBOX")), FOLDER_INBOX);
+	assert_int_equal(folders_delete(f, text("x")), FOLDER_NONE);
+	assert_int_equal(folders_delete(f, text("c/d")), FOLDER_CHILDREN);
+	DELETE(f, "a");
+	assert_list(f, "INBOX (a)/ a/b (c)/ (c/d)/ c/d/e");
+	assert_int_equal(folders_mailbox(f, text("a"), &m), FOLDER_NONE);
+	assert_int_equal(folders_delete(f, text("a")), FOLDER_CHILDREN);
+	assert_int_equal(look(f, "a/b").n, 1);
+	CREATE(f, "a");
+	assert_int_equal(look(f, "a").n, 0);
+	DELETE(f, "a/b");
+	DELETE(f, "c/d/e");
+	assert_list(f, "INBOX a");
+	assert_clean();
+	folders_close(&f);
+}
+
+/* ---- UIDVALIDITY ---- */
+
+static void
+test_uidvalidity(void **state)
+{
+	struct folders *f = opened();
+	uint32_t first, second, third;
+
+	(void)state;
+	CREATE(f, "a");
+	first = look(f, "a").uidvalidity;
+	DELETE(f, "a");
+	CREATE(f, "a");				/* in the same second */
+	second = look(f, "a").uidvalidity;
+	assert_true(second > first);
+	RENAME(f, "a", "b");
+	assert_int_equal(look(f, "b").uidvalidity, second);
+	CREATE(f, "a");
+	third = look(f, "a").uidvalidity;
+	assert_true(third > second);
+	DELETE(f, "b");
+	RENAME(f, "a", "b");
+	assert_int_equal(look(f, "b").uidvalidity, third);
+	folders_close(&f);
+}
+
+/* One that another program made, and one whose ledger is lost, with the clock set back. */
+static void
+test_uidvalidity_of_others(void **state)
+{
+	struct folders *f = opened();
+	char floor[32], path[4096], second[4100];
+	uint32_t far = (uint32_t)clock_wall_s() + 100000;
+
+	(void)state;
+	snprintf(floor, sizeof floor, "%u\n", far);
+	put_file(FLOOR_FILE, floor);		/* as if the clock had been there */
+	path_of("a", "", path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	path_of("a", "/cur", path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(look(f, "a").uidvalidity, far + 1);
+	CREATE(f, "b");
+	assert_int_equal(look(f, "b").uidvalidity, far + 2);
+	DELETE(f, "a");
+	CREATE(f, "a");
+	assert_int_equal(look(f, "a").uidvalidity, far + 3);
+	path_of("a", "/hermod.ledger", path);
+	snprintf(second, sizeof second, "%s2", path);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(unlink(second), 0);
+	assert_int_equal(look(f, "a").uidvalidity, far + 4);
+	put_file(FLOOR_FILE, "nonsense\n");
+	CREATE(f, "c");
+	assert_true(look(f, "c").uidvalidity >= far - 100001);
+	put_file(FLOOR_FILE, "4294967295\n");	/* it cannot rise any more; all else goes on */
+	CREATE(f, "d");
+	assert_int_equal(look(f, "d").uidvalidity, UINT32_MAX);
+	folders_close(&f);
+}
+
+/* ---- rename ---- */
+
+static void
+test_rename(void **state)
+{
+	struct folders *f = opened();
+	struct seen before, after;
+
+	(void)state;
+	CREATE(f, "a");
+	CREATE(f, "a/b");
+	CREATE(f, "a/c/d");
+	CREATE(f, "ab");
+	put_mail("a/b", "1.x");
+	before = look(f, "a/b");
+	RENAME(f, "a", "x/y");
+	assert_list(f, "INBOX ab (x)/ x/y/ x/y/b (x/y/c)/ x/y/c/d");
+	after = look(f, "x/y/b");
+	assert_memory_equal(&before, &after, sizeof after);
+	RENAME(f, "x/y/c", "c");			/* only a level */
+	assert_list(f, "INBOX ab (c)/ c/d (x)/ x/y/ x/y/b");
+	RENAME(f, "c/d", "INBOX/d");
+	assert_list(f, "INBOX/ INBOX/d ab (x)/ x/y/ x/y/b");
+	assert_int_equal(folders_rename(f, text("x"), text("x/z")), FOLDER_BAD_NAME);
+	assert_int_equal(folders_rename(f, text("x"), text("ab")), FOLDER_EXISTS);
+	assert_int_equal(folders_rename(f, text("ab"), text("x")), FOLDER_EXISTS);
+	assert_int_equal(folders_rename(f, text("ab"), text("ab")), FOLDER_EXISTS);
+	assert_int_equal(folders_rename(f, text("ab"), text("INBOX")), FOLDER_EXISTS);
+	assert_int_equal(folders_rename(f, text("no"), text("new")), FOLDER_NONE);
+	RENAME(f, "x", "ab/x");
+	assert_list(f, "INBOX/ INBOX/d ab/ (ab/x)/ ab/x/y/ ab/x/y/b");
+	assert_clean();
+	folders_close(&f);
+}
+
+static void
+test_rename_inbox(void **state)
+{
+	struct folders *f = opened();
+	struct seen before, after;
+	struct mailbox *m;
+	uint32_t mine;
+
+	(void)state;
+	CREATE(f, "INBOX/sub");
+	put_mail("INBOX", "1.x:2,S");
+	m = box_of(f, "INBOX");
+	mine = mailbox_keyword_make(m, text("mine"));
+	assert_int_not_equal(mine, 0);
+	mailbox_close(&m);
+	put_mail("INBOX", "2.x:2,a");
+	before = look(f, "INBOX");
+	RENAME(f, "INBOX", "old/mail");
+	assert_list(f, "INBOX/ INBOX/sub (old)/ old/mail");
+	after = look(f, "INBOX");
+	assert_int_equal(after.n, 0);
+	assert_int_equal(after.uidvalidity, before.uidvalidity);
+	assert_int_equal(after.uidnext, before.uidnext);
+	m = box_of(f, "old/mail");
+	assert_int_equal(mailbox_count(m), 2);
+	assert_int_equal(mailbox_mail(m, 0)->flags, MAIL_SEEN);
+	assert_int_equal(mailbox_mail(m, 1)->flags, mailbox_keyword_flag(m, text("mine")));
+	mailbox_close(&m);
+	assert_int_equal(folders_rename(f, text("INBOX"), text("old")), FOLDER_EXISTS);
+	assert_clean();
+	folders_close(&f);
+}
+
+/* ---- subscriptions, special uses ---- */
+
+static void
+test_subscribe(void **state)
+{
+	struct folders *f = opened();
+	bool pp = layout == FOLDERS_MAILDIRPP;
+
+	(void)state;
+	CREATE(f, "a/b.c");
+	put_file(SUBSCRIPTIONS_FILE, "not a name: \xff\r\nINBOX\n\ngone/there\n");
+	assert_list(f, pp ? "INBOX+ (a)/ a/b.c" : "INBOX+ (a)/ a/b.c ?gone ?gone/there+");
+	assert_int_equal(folders_subscribe(f, text("a/b.c"), true), FOLDER_OK);
+	assert_int_equal(folders_subscribe(f, text("a/b.c"), true), FOLDER_OK);
+	assert_int_equal(folders_subscribe(f, text("a"), true), FOLDER_OK);
+	assert_int_equal(folders_subscribe(f, text("x"), true), FOLDER_NONE);
+	assert_int_equal(folders_subscribe(f, text("x"), false), FOLDER_OK);
+	assert_int_equal(folders_subscribe(f, text("INBOX"), false), FOLDER_OK);
+	assert_file(SUBSCRIPTIONS_FILE, pp ? "not a name: \xff\r\n\ngone/there\na.b&AC4-c\na\n"
+	    : "not a name: \xff\r\n\ngone/there\na/b.c\na\n");
+	DELETE(f, "a/b.c");
+	put_file(SUBSCRIPTIONS_FILE, pp ? "a.b&AC4-c\n" : "a/b.c\n");
+	assert_list(f, "INBOX ?a ?a/b.c+");
+	folders_close(&f);
+}
+
+static void
+test_uses(void **state)
+{
+	struct folders *f = opened();
+
+	(void)state;
+	put_file(SPECIAL_USE_FILE, "\\Sent Sent\n\\Junk gone\n\\Other x\n# by hand\n");
+	CREATE(f, "Sent");
+	assert_list(f, "INBOX Sent");			/* who makes one without a use gets none */
+	assert_int_equal(folders_create(f, text("Mail"), FOLDER_SENT | FOLDER_JUNK), FOLDER_OK);
+	assert_list(f, "INBOX Mail:48 Sent");
+	assert_int_equal(folders_create(f, text("x"), FOLDER_SENT), FOLDER_USE_TAKEN);
+	assert_int_equal(folders_create(f, text("x"), FOLDER_ALL), FOLDER_USE_TAKEN);
+	assert_int_equal(folders_create(f, text("x"), FOLDER_FLAGGED), FOLDER_USE_TAKEN);
+	assert_int_equal(folders_create(f, text("x"), 128), FOLDER_USE_TAKEN);
+	RENAME(f, "Mail", "a/Mail");
+	assert_list(f, "INBOX Sent (a)/ a/Mail:48");
+	RENAME(f, "a", "b");
+	assert_list(f, "INBOX Sent (b)/ b/Mail:48");
+	DELETE(f, "b/Mail");
+	assert_file(SPECIAL_USE_FILE, "\\Other x\n# by hand\n");
+	assert_int_equal(folders_create(f, text("x"), FOLDER_SENT), FOLDER_OK);
+	folders_close(&f);
+}
+
+/* ---- what is odd ---- */
+
+static void
+test_odd(void **state)
+{
+	struct folders *f = opened();
+	char path[4096], target[4096];
+	struct mailbox *m;
+
+	(void)state;
+	CREATE(f, "real");
+	path_of("real", "", target);
+	path_of("link", "", path);
+	assert_int_equal(symlink(target, path), 0);
+	path_of("fifo", "", path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	path_of("file", "", path);
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	path_of("bare", "", path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	path_of("fool", "", path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	path_of("fool", "/cur", path);
+	assert_int_equal(symlink(target, path), 0);
+	assert_list(f, "INBOX real");
+	assert_int_equal(folders_mailbox(f, text("link"), &m), FOLDER_NONE);
+	assert_int_equal(folders_mailbox(f, text("fool"), &m), FOLDER_NONE);
+	assert_int_equal(folders_delete(f, text("link")), FOLDER_NONE);
+	assert_int_equal(folders_create(f, text("link"), 0), FOLDER_BAD_NAME);
+	assert_int_equal(folders_create(f, text("fifo"), 0), FOLDER_BAD_NAME);
+	assert_int_equal(folders_rename(f, text("real"), text("fifo")), FOLDER_BAD_NAME);
+	assert_int_equal(folders_create(f, text("bare"), 0), FOLDER_OK);	/* what another program began */
+	assert_list(f, "INBOX bare real");
+	path_of("bare", "/link", path);
+	assert_int_equal(symlink(target, path), 0);
+	DELETE(f, "bare");
+	assert_list(f, "INBOX real");
+	assert_true(folders_there(f, text("real")));
+	assert_clean();
+	folders_close(&f);
+}
+
+static void
+test_lock(void **state)
+{
+	struct folders *f = opened(), *other = opened();
+
+	(void)state;
+	assert_true(folders_begin(other));
+	assert_int_equal(folders_create(f, text("a"), 0), FOLDER_FAILED);
+	assert_int_equal(errno, ETIMEDOUT);
+	assert_list(f, "INBOX");
+	folders_end(other);
+	CREATE(f, "a");
+	folders_close(&f);
+	folders_close(&other);
+}
+
+/* ---- limits ---- */
+
+static void
+fill(char *name, size_t n)
+{
+	memset(name, 'x', n);
+	name[n] = '\0';
+}
+
+static void
+test_long_names(void **state)
+{
+	struct folders *f = opened();
+	size_t most = layout == FOLDERS_MAILDIRPP ? FOLDER_COMPONENT_MAX - 1 : FOLDER_COMPONENT_MAX;
+	char name[FOLDER_NAME_MAX + 10];
+
+	(void)state;
+	fill(name, most);
+	CREATE(f, name);
+	assert_true(folders_there(f, text(name)));
+	DELETE(f, name);
+	fill(name, most + 1);
+	assert_int_equal(folders_create(f, text(name), 0), FOLDER_BAD_NAME);
+	CREATE(f, "a/b");
+	if (layout == FOLDERS_MAILDIRPP) {
+		fill(name, most - 2);
+		RENAME(f, "a", name);		/* "/b" just fits */
+		RENAME(f, name, "a");
+		fill(name, most - 1);
+		assert_int_equal(folders_rename(f, text("a"), text(name)), FOLDER_BAD_NAME);
+	}
+	assert_list(f, "INBOX (a)/ a/b");
+	folders_close(&f);
+}
+
+static void
+test_many(void **state)
+{
+	struct folders *f = opened();
+	char path[4096], name[16];
+
+	(void)state;
+	for (int i = 1; i < FOLDERS_MAX - 1; i++) {
+		snprintf(name, sizeof name, "f%05d", i);
+		path_of(name, "", path);
+		assert_int_equal(mkdir(path, 0700), 0);
+		path_of(name, "/cur", path);
+		assert_int_equal(mkdir(path, 0700), 0);
+	}
+	CREATE(f, "last");
+	assert_int_equal(folders_create(f, text("more"), 0), FOLDER_MANY);
+	assert_int_equal(folders_rename(f, text("INBOX"), text("more")), FOLDER_MANY);
+	DELETE(f, "f00001");
+	CREATE(f, "more");
+	folders_close(&f);
+}
+
+/* ---- mbox ---- */
+
+static void
+test_mbox(void **state)
+{
+	struct folders *f;
+	struct mailbox *m;
+	char box[120];
+
+	(void)state;
+	snprintf(box, sizeof box, "mbox:%s/box", top);
+	f = folders_open(text(box), FOLDERS_MAILDIRPP, 300, why, sizeof why);
+	assert_non_null(f);
+	assert_list(f, "INBOX+");
+	assert_int_equal(folders_create(f, text("a"), 0), FOLDER_BAD_NAME);
+	assert_int_equal(folders_create(f, text("INBOX"), 0), FOLDER_INBOX);
+	assert_int_equal(folders_delete(f, text("a")), FOLDER_NONE);
+	assert_int_equal(folders_rename(f, text("INBOX"), text("a")), FOLDER_BAD_NAME);
+	assert_int_equal(folders_rename(f, text("a"), text("b")), FOLDER_NONE);
+	assert_int_equal(folders_subscribe(f, text("INBOX"), true), FOLDER_OK);
+	assert_int_equal(folders_subscribe(f, text("a"), true), FOLDER_NONE);
+	assert_int_equal(folders_mailbox(f, text("a"), &m), FOLDER_NONE);
+	assert_int_equal(look(f, "INBOX").n, 0);
+	assert_true(folders_there(f, text("INBOX")) && !folders_there(f, text("a")));
+	folders_close(&f);
+}
+
+/* ---- a crash, at every step ---- */
+
+static const char *const calls[] = { "mkdirat", "renameat", "unlinkat", "fsync", "write", "pwrite", "openat" };
+
+struct change { const char *name; void (*prepare)(struct folders *); void (*run)(struct folders *);
+	const char *before, *after; };
+
+static void
+prepare_none(struct folders *f)
+{
+	(void)f;
+}
+
+static void
+prepare_tree(struct folders *f)
+{
+	CREATE(f, "a");
+	CREATE(f, "a/b");
+	assert_int_equal(folders_create(f, text("a/c"), FOLDER_SENT), FOLDER_OK);
+	put_mail("a", "1.x");
+	put_mail("a/b", "2.x");
+	put_mail("INBOX", "3.x:2,S");
+	put_mail("INBOX", "4.x:2,");
+}
+
+static void run_create(struct folders *f) { folders_create(f, text("x/y"), FOLDER_JUNK); }
+static void run_delete(struct folders *f) { folders_delete(f, text("a")); }
+static void run_rename(struct folders *f) { folders_rename(f, text("a"), text("x/y")); }
+static void run_inbox(struct folders *f) { folders_rename(f, text("INBOX"), text("x")); }
+static void run_subscribe(struct folders *f) { folders_subscribe(f, text("a/b"), true); }
+
+static const struct change changes[] = {
+	{ "create", prepare_none, run_create, "INBOX", "INBOX (x)/ x/y:16" },
+	{ "delete", prepare_tree, run_delete, "INBOX a/ a/b a/c:32", "INBOX (a)/ a/b a/c:32" },
+	{ "rename", prepare_tree, run_rename, "INBOX a/ a/b a/c:32", "INBOX (x)/ x/y/ x/y/b x/y/c:32" },
+	{ "inbox", prepare_tree, run_inbox, "INBOX a/ a/b a/c:32", "INBOX a/ a/b a/c:32 x" },
+	{ "subscribe", prepare_tree, run_subscribe, "INBOX a/ a/b a/c:32", "INBOX a/ a/b+ a/c:32" },
+};
+
+/* True: the process was killed before it was over. */
+static bool
+run_killed(const struct change *c, const char *call, unsigned n, const char *how)
+{
+	char rule[64];
+	pid_t pid = fork();
+	int st;
+
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		struct folders *f = folders_open(text(spec), layout, 300, why, sizeof why);
+
+		snprintf(rule, sizeof rule, "t:%s:%u:%s", call, n, how);
+		setenv("HERMOD_FAULT", rule, 1);
+		fault_open("t");
+		if (f)
+			c->run(f);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &st, 0), pid);
+	assert_true(WIFSIGNALED(st) ? WTERMSIG(st) == SIGKILL : WEXITSTATUS(st) == 0);
+	return WIFSIGNALED(st);
+}
+
+static size_t
+mails(struct folders *f)
+{
+	struct arena *a = arena_new(FOLDERS_ARENA_MAX);
+	struct folder_entry *e;
+	size_t n, sum = 0;
+
+	assert_true(folders_list(f, a, &e, &n));
+	for (size_t i = 0; i < n; i++) {
+		char name[FOLDER_NAME_MAX + 1];
+
+		assert_true(bytes_to_text(e[i].name, name, sizeof name));
+		sum += e[i].selectable ? look(f, name).n : 0;
+	}
+	arena_free(&a);
+	return sum;
+}
+
+static void
+check_after(const struct change *c, const char *call, unsigned n)
+{
+	struct folders *f = opened();		/* completes, cleans */
+	struct buf got;
+	size_t all = c->prepare == prepare_none ? 0 : 4;
+
+	assert_clean();
+	buf_init(&got, 1 << 16);
+	listed(f, &got);
+	if (!bytes_eq(buf_bytes(&got), text(c->before)) && !bytes_eq(buf_bytes(&got), text(c->after)))
+		fail_msg("%s, %s %u: \"%.*s\"", c->name, call, n, BYTES_FMT(buf_bytes(&got)));
+	if (c->run == run_delete && bytes_eq(buf_bytes(&got), text(c->after)))
+		all--;
+	assert_int_equal(mails(f), all);
+	buf_fini(&got);
+	CREATE(f, "more");			/* and all goes on */
+	folders_close(&f);
+}
+
+static unsigned
+try_each(const struct change *c, const char *how)
+{
+	unsigned tried = 0;
+
+	for (size_t k = 0; k < LEN(calls); k++) {
+		bool killed = true;
+
+		for (unsigned n = 1; killed; n++) {
+			struct folders *f;
+
+			assert_int_equal(begin(layout), 0);
+			f = opened();
+			c->prepare(f);
+			folders_close(&f);
+			killed = run_killed(c, calls[k], n, how);
+			check_after(c, calls[k], n);
+			assert_int_equal(end(NULL), 0);
+			tried += killed;
+			assert_true(n < 500);
+		}
+	}
+	return tried;
+}
+
+static void
+test_killed(void **state)
+{
+	(void)state;
+#ifndef HERMOD_FAULTS
+	skip();
+#endif
+	for (layout = FOLDERS_MAILDIRPP; layout <= FOLDERS_FS; layout++)
+		for (size_t i = 0; i < LEN(changes); i++)
+			assert_true(try_each(&changes[i], "kill") > 3);
+}
+
+int
+main(void)
+{
+#define BOTH(t)	cmocka_unit_test_setup_teardown(t, begin_maildirpp, end), \
+		cmocka_unit_test_setup_teardown(t, begin_fs, end)
+	const struct CMUnitTest tests[] = {
+		BOTH(test_create), BOTH(test_delete), BOTH(test_uidvalidity), BOTH(test_uidvalidity_of_others),
+		BOTH(test_rename), BOTH(test_rename_inbox), BOTH(test_subscribe), BOTH(test_uses), BOTH(test_odd),
+		BOTH(test_lock), BOTH(test_long_names), BOTH(test_many),
+		cmocka_unit_test_setup_teardown(test_mbox, begin_maildirpp, end),
+		cmocka_unit_test(test_killed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
