@@ -83,7 +83,7 @@ folders_ledger(struct folders *f, int dir, const char *what, uint32_t floor, uin
 	ledger_above(l, floor);
 	good = ledger_lock(l, f->wait_ms);
 	if (good) {
-		good = ledger_load(l);
+		good = ledger_load(l) && ledger_keep(l);
 		*uidvalidity = ledger_uidvalidity(l);
 		ledger_unlock(l);
 	}

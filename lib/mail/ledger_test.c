@@ -779,7 +779,7 @@ begun_above(uint32_t floor)
 
 	ledger_above(l, floor);
 	assert_true(ledger_lock(l, 100));
-	assert_true(ledger_load(l));
+	assert_true(ledger_load(l) && ledger_keep(l));
 	v = ledger_uidvalidity(l);
 	ledger_free(&l);
 	return v;
