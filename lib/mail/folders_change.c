@@ -19,29 +19,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "mail/ledger.h"
-#include "mail/mailbox_impl.h"
 
 #define PASSES	5		/* over INBOX: messages move from new/ to cur/ meanwhile */
 
 /* ---- common ---- */
-
-/* The UIDVALIDITYs of n folders are not given again to whoever gets their names. */
-static bool
-spend(struct folders *f, const struct folder_entry *e, size_t n)
-{
-	uint32_t last = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		char path[FOLDER_PATH_MAX];
-		int dir = e[i].selectable && folder_path(f->layout, e[i].name, path) ? folders_dir(f, path) : -1;
-		uint32_t v = dir == -1 ? 0 : ledger_last_uidvalidity(dir, MAILDIR_STEM);
-
-		last = v > last ? v : last;
-		fd_close(&dir);
-	}
-	return folders_raise_floor(f, last);
-}
 
 static bool
 write_down(struct folders *f, const struct folder_redo *r)
@@ -214,7 +195,7 @@ delete(struct folders *f, struct bytes name, const char *path)
 		r = FOLDER_NONE;
 	else if (!e->selectable)
 		r = FOLDER_CHILDREN;
-	else if (!spend(f, e, 1))
+	else if (!folders_spend(f, e, 1, text("")))
 		r = failed(f, "remove", name);
 	else
 		r = f->layout == FOLDERS_FS ? delete_fs(f, name, path) : delete_maildirpp(f, name, path);
@@ -398,7 +379,7 @@ rename_tree(struct folders *f, const struct folder_tree *t, const struct folder_
 
 	if (folder_is_below(to, e->name) || !all_free(f, e, n, to))
 		return FOLDER_BAD_NAME;
-	if (!spend(f, e, n) || !copy_uses(f, e->name, to))
+	if (!folders_spend(f, e, n, to) || !copy_uses(f, e->name, to))
 		return failed(f, "rename", e->name);
 	return f->layout == FOLDERS_FS ? rename_fs(f, e->name, to) : rename_maildirpp(f, e->name, to);
 }

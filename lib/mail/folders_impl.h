@@ -5,6 +5,7 @@
  *	folders.c		opening, the lock, what was left by a crash, mailboxes
  *	folders_list.c		which there are; subscriptions and special uses
  *	folders_make.c		a new one
+ *	folders_uidvalidity.c	that no name has a UIDVALIDITY twice
  *	folders_change.c	delete, rename
  *	folders_remove.c	folders that are given up, and all in them
  */
@@ -18,7 +19,7 @@
 #define SUBSCRIPTIONS_FILE	"subscriptions"
 #define SPECIAL_USE_FILE	"hermod.special-use"
 #define REDO_FILE		"hermod.folders.redo"
-#define FLOOR_FILE		"hermod.uidvalidity"	/* the greatest UIDVALIDITY of folders made or given up */
+#define FLOOR_FILE		"hermod.uidvalidity"
 #define NEW_PREFIX		"hermod.new."		/* a folder that is being made */
 #define REMOVED_PREFIX		"hermod.removed."	/* one that is being removed */
 #define ASIDE_NAME		48			/* octets of a name with one of these, with a NUL */
@@ -72,10 +73,16 @@ bool	folders_write(struct folders *f, const char *name, const struct buf *old, c
 enum folder_result folders_make(struct folders *f, struct bytes name, const char *path, bool keywords);
 /* Directories above the last component, durable. -1: errno. */
 int	folders_make_above(struct folders *f, const char *path, const char **last);
+
+/* ---- folders_uidvalidity.c ---- */
+/* The least that a new one may be, less one. */
 bool	folders_floor(struct folders *f, uint32_t *floor);
 bool	folders_raise_floor(struct folders *f, uint32_t floor);		/* durable */
 /* Makes the ledger of a folder that has none. */
 bool	folders_ledger(struct folders *f, int dir, const char *what, uint32_t floor, uint32_t *uidvalidity);
+/* The names of these n are given up, e[0] and what is below it; durable. to: what e[0] becomes, empty: nothing. Where
+ * a new name has had the UIDVALIDITY that would come with the folder, or a greater one, the folder gets another. */
+bool	folders_spend(struct folders *f, const struct folder_entry *e, size_t n, struct bytes to);
 
 /* ---- folders_change.c ---- */
 bool	folders_complete(struct folders *f, const struct folder_redo *r);	/* under the lock; false: errno */

@@ -2,10 +2,6 @@
 /*
  * mail/folders_make.c - a new folder. It is made aside, with all that belongs to it, and gets its name when it is
  * whole: whoever sees it sees a mailbox. What a crash leaves is aside yet.
- *
- * UIDVALIDITY. The greatest of all folders that were made or given up is kept in a file, and one more
- * is the least that a new folder begins with: so no name ever has one of them twice, whatever
- * the clock says. RFC 3501 section 2.3.1.1.
  */
 #include "mail/folders_impl.h"
 
@@ -18,78 +14,11 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "mail/ledger.h"
 #include "mail/mailbox_impl.h"
 
-#define FLOOR_MAX	64		/* octets of the file */
 #define KEYWORDS_FILE	MAILDIR_STEM ".keywords"
 #define KEYWORDS_MAX	16384
 #define CAN_BE_HAD	(FOLDER_ARCHIVE | FOLDER_DRAFTS | FOLDER_JUNK | FOLDER_SENT | FOLDER_TRASH)
-
-/* ---- UIDVALIDITY ---- */
-
-/* A file that says nothing was written when the clock said no more than its own time. */
-static uint32_t
-floor_by_time(struct folders *f)
-{
-	struct stat st;
-
-	log_warn("mailbox %s: %s is damaged; its time stands for it", f->what, FLOOR_FILE);
-	if (fstatat(f->root, FLOOR_FILE, &st, AT_SYMLINK_NOFOLLOW) == -1 || st.st_mtim.tv_sec < 0)
-		return 0;
-	return st.st_mtim.tv_sec < UINT32_MAX ? (uint32_t)st.st_mtim.tv_sec : UINT32_MAX;
-}
-
-bool
-folders_floor(struct folders *f, uint32_t *floor)
-{
-	uint64_t v = 0;
-	struct buf file;
-	bool there;
-
-	buf_init(&file, FLOOR_MAX);
-	there = file_slurp(f->root, FLOOR_FILE, &file);
-	if (there && !bytes_u64(bytes_trim(buf_bytes(&file)), UINT32_MAX, &v))
-		v = floor_by_time(f);
-	else if (!there && (errno == EFBIG || errno == EINVAL || errno == ELOOP || errno == ENXIO)) {
-		v = floor_by_time(f);
-		there = true;
-	}
-	buf_fini(&file);
-	*floor = (uint32_t)v;
-	return there || errno == ENOENT;
-}
-
-bool
-folders_raise_floor(struct folders *f, uint32_t floor)
-{
-	char line[16];
-	uint32_t old;
-
-	if (!folders_floor(f, &old))
-		return false;
-	if (floor <= old)
-		return true;
-	snprintf(line, sizeof line, "%u\n", (unsigned)floor);
-	return file_replace(f->root, FLOOR_FILE, text(line), 0600);
-}
-
-bool
-folders_ledger(struct folders *f, int dir, const char *what, uint32_t floor, uint32_t *uidvalidity)
-{
-	struct ledger *l = ledger_new(dir, MAILDIR_STEM, what);
-	bool good;
-
-	ledger_above(l, floor);
-	good = ledger_lock(l, f->wait_ms);
-	if (good) {
-		good = ledger_load(l) && ledger_keep(l);
-		*uidvalidity = ledger_uidvalidity(l);
-		ledger_unlock(l);
-	}
-	ledger_free(&l);
-	return good;
-}
 
 /* ---- made aside ---- */
 

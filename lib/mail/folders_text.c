@@ -193,6 +193,131 @@ special_use_copy(struct bytes file, enum folder_layout layout, struct bytes from
 	buf_fini(&moved);
 }
 
+/* ---- UIDVALIDITYs ---- */
+
+static bool
+take_first_line(struct bytes *rest, struct spent *s)
+{
+	struct bytes line = take_line(rest), floor = bytes_cut(&line, ' ');
+	uint64_t a, b = 0;
+
+	if (!bytes_u64(floor, UINT32_MAX, &a) || (line.n > 0 && !bytes_u64(line, UINT32_MAX, &b)))
+		return false;
+	s->floor = (uint32_t)a;
+	s->forgotten = (uint32_t)b;
+	return true;
+}
+
+bool
+spent_floor(struct bytes file, uint32_t *floor)
+{
+	struct spent s = { .n = 0 };
+	bool good = bytes_find(file, '\n') < file.n && take_first_line(&file, &s);
+
+	*floor = s.floor;
+	return good;
+}
+
+static bool
+take_spent(struct bytes line, enum folder_layout layout, struct arena *a, struct buf *name, struct spent *s)
+{
+	struct bytes number = bytes_cut(&line, ' ');
+	uint64_t v;
+
+	if (!bytes_u64(number, UINT32_MAX, &v) || !take_name(layout, line, name))
+		return false;
+	spent_add(s, arena_copy(a, buf_bytes(name)), (uint32_t)v);
+	return true;
+}
+
+bool
+spent_parse(struct bytes file, enum folder_layout layout, struct arena *a, struct spent *s)
+{
+	struct buf name;
+	bool good;
+
+	s->floor = s->forgotten = 0;
+	s->n = 0;
+	buf_init(&name, FOLDER_NAME_MAX);
+	good = take_first_line(&file, s);
+	while (good && file.n > 0)
+		good = take_spent(take_line(&file), layout, a, &name, s);
+	buf_fini(&name);
+	if (good)
+		return true;
+	s->floor = s->forgotten = 0;
+	s->n = 0;
+	return false;
+}
+
+static size_t
+place_of(const struct spent *s, struct bytes name)
+{
+	size_t i = 0;
+
+	while (i < s->n && !bytes_eq(s->at[i].name, name))
+		i++;
+	return i;
+}
+
+uint32_t
+spent_last(const struct spent *s, struct bytes name)
+{
+	size_t i = place_of(s, name);
+
+	return i < s->n && s->at[i].uidvalidity > s->forgotten ? s->at[i].uidvalidity : s->forgotten;
+}
+
+static void
+take_out(struct spent *s, size_t i)
+{
+	memmove(&s->at[i], &s->at[i + 1], (s->n - i - 1) * sizeof s->at[0]);
+	s->n--;
+}
+
+static void
+forget_first(struct spent *s)
+{
+	if (s->at[0].uidvalidity > s->forgotten)
+		s->forgotten = s->at[0].uidvalidity;
+	take_out(s, 0);
+}
+
+void
+spent_add(struct spent *s, struct bytes name, uint32_t uidvalidity)
+{
+	size_t i = place_of(s, name);
+
+	if (i < s->n) {
+		uidvalidity = uidvalidity > s->at[i].uidvalidity ? uidvalidity : s->at[i].uidvalidity;
+		take_out(s, i);
+	}
+	if (s->n == SPENT_MAX)
+		forget_first(s);
+	s->at[s->n].name = name;
+	s->at[s->n++].uidvalidity = uidvalidity;
+	s->floor = uidvalidity > s->floor ? uidvalidity : s->floor;
+}
+
+void
+spent_put(struct spent *s, enum folder_layout layout, struct buf *out)
+{
+	for (;;) {
+		buf_clear(out);
+		buf_fmt(out, "%u %u\n", (unsigned)s->floor, (unsigned)s->forgotten);
+		for (size_t i = 0; i < s->n; i++) {
+			buf_decimal(out, s->at[i].uidvalidity);
+			buf_char(out, ' ');
+			put_name(layout, s->at[i].name, out);
+			buf_char(out, '\n');
+		}
+		if (!out->full || s->n == 0)
+			return;
+		for (size_t n = s->n / 2 + 1; n > 0; n--)
+			forget_first(s);
+	}
+}
+
 /* ---- what is to be completed ---- */
 
 #define REDO_FIRST	"hermod-folders 1"

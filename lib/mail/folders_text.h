@@ -10,6 +10,7 @@
 #ifndef MAIL_FOLDERS_TEXT_H
 #define MAIL_FOLDERS_TEXT_H
 
+#include "base/arena.h"
 #include "mail/folder_name.h"
 
 #define SUBSCRIPTIONS_MAX	(1u << 20)	/* octets of the file */
@@ -39,6 +40,29 @@ void	special_use_put(struct bytes file, enum folder_layout layout, struct bytes 
 /* The file in which `to`, and what is below it, has the uses of `from`, which keeps them. */
 void	special_use_copy(struct bytes file, enum folder_layout layout, struct bytes from, struct bytes to,
 	    struct buf *out);
+
+/* ---- UIDVALIDITYs that were given: "FLOOR FORGOTTEN", then "UIDVALIDITY NAME" a line ---- */
+
+#define SPENT_MAX	1000		/* names */
+#define SPENT_FILE_MAX	(1u << 20)	/* octets */
+
+struct spent {
+	uint32_t	floor;		/* none of a folder that was made or given up is above it */
+	uint32_t	forgotten;	/* nor one of a name that was given up, and is not in the list, above this */
+	size_t		n;
+	struct { uint32_t uidvalidity; struct bytes name; } at[SPENT_MAX];	/* given up, the latest last */
+};
+
+/* The first line alone; false: it is damaged. */
+bool	spent_floor(struct bytes file, uint32_t *floor);
+/* Names are in a. False: damaged; *s is empty. */
+bool	spent_parse(struct bytes file, enum folder_layout layout, struct arena *a, struct spent *s);
+/* The greatest that this name may have had. */
+uint32_t spent_last(const struct spent *s, struct bytes name);
+/* name is borrowed. The earliest is forgotten when there are SPENT_MAX. */
+void	spent_add(struct spent *s, struct bytes name, uint32_t uidvalidity);
+/* What does not fit into out is forgotten. */
+void	spent_put(struct spent *s, enum folder_layout layout, struct buf *out);
 
 /* ---- what is to be completed ---- */
 

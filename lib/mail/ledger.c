@@ -546,8 +546,8 @@ beyond(const struct copy *c)
 }
 
 /* UIDVALIDITY only rises: RFC 9051 section 2.3.1.1. */
-static void
-begin_anew(struct ledger *l)
+static uint32_t
+next_uidvalidity(const struct ledger *l)
 {
 	uint32_t now = (uint32_t)clock_wall_s(), least = 1;
 
@@ -558,9 +558,17 @@ begin_anew(struct ledger *l)
 		least = l->header.uidvalidity + 1;
 	if (l->above >= least)
 		least = l->above < UINT32_MAX ? l->above + 1 : UINT32_MAX;
+	return now > least ? now : least;
+}
+
+static void
+begin_anew(struct ledger *l)
+{
+	uint32_t uidvalidity = next_uidvalidity(l);
+
 	forget_all(l);
 	memset(&l->header, 0, sizeof l->header);
-	l->header.uidvalidity = now > least ? now : least;
+	l->header.uidvalidity = uidvalidity;
 	l->header.uidnext = 1;
 	l->header.modseq_floor = LEDGER_MODSEQ_STEP;	/* there now, it needs no write of its own later */
 	l->made = true;
@@ -636,6 +644,13 @@ settle(struct ledger *l)
 	}
 	return repair(l, other->absent ? "one copy was missing"
 	    : other->readable && other->clean ? "one copy was behind" : "one copy was damaged");
+}
+
+bool
+ledger_renew(struct ledger *l)
+{
+	l->header.uidvalidity = next_uidvalidity(l);
+	return write_both(l);
 }
 
 bool

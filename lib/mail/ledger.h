@@ -82,6 +82,8 @@ bool	ledger_lock_session(struct ledger *l);
 
 /* A UIDVALIDITY that has to be chosen from now on is above this one. */
 void	ledger_above(struct ledger *l, uint32_t uidvalidity);
+/* After ledger_load: UIDs stay, under a new UIDVALIDITY. False: errno. */
+bool	ledger_renew(struct ledger *l);
 /* The greatest UIDVALIDITY that may have been told of a mailbox: what its copies say, or could have said before
  * they were damaged. 0: there are none. No lock is needed. */
 uint32_t ledger_last_uidvalidity(int dir, const char *stem);

@@ -805,6 +805,25 @@ test_above(void **state)
 	assert_int_equal(begun_above(UINT32_MAX), UINT32_MAX);
 }
 
+static void
+test_renew(void **state)
+{
+	struct ledger *l = opened();
+	uint32_t v = ledger_uidvalidity(l);
+
+	(void)state;
+	give(l, "a", 3, 1);
+	ledger_above(l, v + 50);
+	assert_true(ledger_renew(l));
+	ledger_free(&l);
+	assert_int_equal(unlinkat(dir, "m.ledger", 0), 0);
+	l = opened();
+	assert_int_equal(ledger_uidvalidity(l), v + 51);
+	assert_int_equal(uid_of(l, "a2"), 3);
+	assert_int_equal(ledger_uidnext(l), 4);
+	ledger_free(&l);
+}
+
 int
 main(void)
 {
@@ -813,7 +832,7 @@ main(void)
 		T(test_gives_and_keeps), T(test_two_at_once), T(test_one_copy_lost), T(test_odd_copies),
 		T(test_flipped_bits), T(test_both_damaged), T(test_both_unreadable), T(test_torn_appends), T(test_restored),
 		T(test_trim), T(test_uids_used_up), T(test_lock_file_removed), T(test_what_a_crash_left),
-		T(test_above), T(test_flags), T(test_flags_of_what_is_not_known), T(test_flags_again_and_again),
+		T(test_above), T(test_renew), T(test_flags), T(test_flags_of_what_is_not_known), T(test_flags_again_and_again),
 		T(test_old_and_odd_records), T(test_floor), T(test_floor_has_an_end), T(test_floor_torn),
 		T(test_greater_floor_counts), T(test_names), T(test_names_out_of_bounds),
 	};
