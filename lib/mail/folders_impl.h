@@ -91,7 +91,7 @@ bool	folders_complete(struct folders *f, const struct folder_redo *r);	/* under 
 void	folders_aside_name(const char *prefix, char name[ASIDE_NAME]);
 /* All in it and itself, as far as it can be; logs what not. Not across file systems, through no link. */
 void	folders_remove_tree(struct folders *f, const char *name);
-/* Those of that prefix in the account's folder. */
+/* Those of that prefix in the account's folder; and temporary files that are old. */
 void	folders_remove_left(struct folders *f, const char *prefix);
 
 #endif

@@ -247,8 +247,10 @@ add_levels(struct folder_tree *t)
 	struct folder_tree all = { .names = t->names, .own = t->own, .mailboxes = t->mailboxes };
 	struct way w = { .n = 0 };
 
+	/* What is renamed while a directory is read may be read twice. */
 	for (size_t i = 0; i < t->n; i++)
-		add_with_levels(&all, &w, t->entry[i]);
+		if (i == 0 || !bytes_eq(t->entry[i].name, t->entry[i - 1].name))
+			add_with_levels(&all, &w, t->entry[i]);
 	mem_free(t->entry);
 	*t = all;
 }

@@ -13,10 +13,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "mail/maildir.h"
 
+#define TEMPORARY_PREFIX ".tmp."		/* of file_replace */
 #define DEPTH_MAX	(FOLDER_LEVELS_MAX + 10)
 
 void
@@ -90,6 +93,17 @@ folders_remove_tree(struct folders *f, const char *name)
 	errno = saved;
 }
 
+/* What file_replace was at when its process was killed. Somebody may be at it now: only what is old. */
+static bool
+is_old_temporary(struct folders *f, const char *name)
+{
+	struct stat st;
+
+	return bytes_starts(text(name), text(TEMPORARY_PREFIX))
+	    && fstatat(f->root, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode)
+	    && st.st_mtim.tv_sec < clock_wall_s() - MAILDIR_TMP_AGE_S;
+}
+
 void
 folders_remove_left(struct folders *f, const char *prefix)
 {
@@ -102,7 +116,7 @@ folders_remove_left(struct folders *f, const char *prefix)
 		return;
 	}
 	while ((e = readdir(d)) != NULL)
-		if (bytes_starts(text(e->d_name), text(prefix)))
+		if (bytes_starts(text(e->d_name), text(prefix)) || is_old_temporary(f, e->d_name))
 			folders_remove_tree(f, e->d_name);
 	closedir(d);
 }

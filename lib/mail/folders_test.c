@@ -491,6 +491,50 @@ test_odd(void **state)
 	folders_close(&f);
 }
 
+/* What was being written when a process was killed: not while it may be somebody's work. */
+static void
+test_temporaries(void **state)
+{
+	struct timespec old[2] = { { .tv_sec = clock_wall_s() - 37 * 3600 }, { .tv_sec = clock_wall_s() - 37 * 3600 } };
+	struct folders *f = opened();
+	char path[4096];
+	struct stat st;
+
+	(void)state;
+	put_file(".tmp.0123456789abcdef", "");
+	put_file(".tmp.fedcba9876543210", "");
+	snprintf(path, sizeof path, "%s/.tmp.0123456789abcdef", root);
+	assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+	folders_close(&f);
+	f = opened();
+	assert_int_equal(stat(path, &st), -1);
+	snprintf(path, sizeof path, "%s/.tmp.fedcba9876543210", root);
+	assert_int_equal(stat(path, &st), 0);
+	folders_close(&f);
+}
+
+/* root can make what is another's. */
+static void
+test_of_others(void **state)
+{
+	struct folders *f = opened();
+	struct mailbox *m;
+	char path[4096];
+
+	(void)state;
+	if (geteuid() == 0) {
+		CREATE(f, "a");
+		path_of("a", "", path);
+		assert_int_equal(chown(path, 65534, 65534), 0);
+		assert_list(f, "INBOX");
+		assert_int_equal(folders_mailbox(f, text("a"), &m), FOLDER_NONE);
+		assert_int_equal(folders_delete(f, text("a")), FOLDER_NONE);
+		assert_int_equal(folders_create(f, text("a"), 0), FOLDER_BAD_NAME);
+		assert_false(folders_there(f, text("a")));
+	}
+	folders_close(&f);
+}
+
 static void
 test_lock(void **state)
 {
@@ -738,7 +782,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		BOTH(test_create), BOTH(test_delete), BOTH(test_uidvalidity), BOTH(test_uidvalidity_of_others),
 		BOTH(test_rename), BOTH(test_rename_inbox), BOTH(test_subscribe), BOTH(test_uses), BOTH(test_odd),
-		BOTH(test_lock), BOTH(test_long_names), BOTH(test_many),
+		BOTH(test_temporaries), BOTH(test_of_others), BOTH(test_lock), BOTH(test_long_names), BOTH(test_many),
 		cmocka_unit_test_setup_teardown(test_mbox, begin_maildirpp, end),
 		cmocka_unit_test(test_faults),
 	};
