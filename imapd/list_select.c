@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "imapd/list_select.h"
 
+#include "base/mem.h"
 #include "mail/folders_text.h"
 #include "proto/imap_utf7.h"
 
@@ -123,6 +124,7 @@ list_select(const struct folder_entry *entry, size_t n, const struct imap_match 
 		while (s.n > 0 && !folder_is_below(entry[i].name, s.at[s.n - 1].entry->name))
 			leave(&s, selects, answer, place);
 		tell_above(&s, &one);
+		must(s.n < FOLDER_LEVELS_MAX);
 		place[s.n] = i;
 		s.at[s.n++] = one;
 	}
