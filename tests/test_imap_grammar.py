@@ -1173,7 +1173,9 @@ def test_model_uidvalidity_of_a_name():
     m.create("b", "OK")
     m.append("b", b"x", answer=uid(1, validity=4))
     m.delete("a", "OK")
-    rejects("a former mailbox", m.rename, "b", "a", "OK")
+    m.rename("b", "a", "OK")                  # with another UIDVALIDITY than 4
+    rejects("a former mailbox", m.append, "a", b"x", answer=uid(2, validity=4))
+    m.append("a", b"x", answer=uid(2, validity=7))
 
 
 def test_model_rename_of_inbox():

@@ -2033,9 +2033,13 @@ class Model:
             self.folders[new] = folder
             return
         for n in [n for n in [old] + self.inferiors(old) if n in self.folders]:
-            folder = self.folders[new + n[len(old):]] = self.folders.pop(n)
+            name = new + n[len(old):]
+            folder = self.folders[name] = self.folders.pop(n)
+            # It comes along, unless a former mailbox of that name had a greater one: then rule 8 wants another.
+            if any(v >= (folder.uidvalidity or 0) for v, f in self.validities.get(name, {}).items() if f is not folder):
+                folder.uidvalidity = None
             if folder.uidvalidity is not None:
-                self.validity(new + n[len(old):], folder.uidvalidity)
+                self.validity(name, folder.uidvalidity)
 
     def subscribe(self, name, answer):
         # Whether the name must exist is the server's choice: RFC 3501 section 6.3.6.
