@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: ISC
 """Fixtures of the tests of the whole suite: see tests/README.md."""
 import os
+import pathlib
+import shutil
 import signal
 import sys
+import tempfile
 
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from hermodtest import proc  # noqa: E402
+from hermodtest.client import NOBODY  # noqa: E402
 from hermodtest.suite import Suite, sanitized, with_faults  # noqa: E402
 
 proc.become_subreaper()
@@ -87,3 +91,17 @@ def shared_suite(request):
     s = Suite(getattr(request.module, "SETTINGS", None), getattr(request.module, "ENVIRONMENT", None))
     yield s
     s.end()
+
+
+@pytest.fixture
+def home(tmp_path):
+    os.chmod(tmp_path, 0o700)
+    return tmp_path
+
+
+@pytest.fixture
+def anyones_home():
+    """A home, and what goes before a command that must not be root's: getmail delivers nothing as root."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="hermod-client."))
+    yield path, (["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.geteuid() == 0 else [])
+    shutil.rmtree(path)

@@ -4,66 +4,18 @@ is gone."""
 import email
 import email.message
 import os
-import pathlib
 import poplib
 import re
-import shutil
 import smtplib
-import subprocess
-import tempfile
 
 import pytest
 
+from hermodtest.client import BODY, NOBODY, Screen, body_of, mail, need, run, write
 from hermodtest.proc import wait_for
 from hermodtest.suite import PASSWORD, patience
 
 SETTINGS = {"login_client_rate": 100000, "login_client_sessions": 1000, "smtpd_client_rate": 100000,
             "smtpd_client_sessions": 1000}
-
-# Lines that trip over dots, From, 8 bits and length.
-BODY = ("Hello.\n.\n..\n.two\nFrom here\n>From there\n\n" + "x" * 900 + "\nGr\u00fc\u00dfe\n").encode()
-
-
-def need(*programs):
-    for name, package in programs:
-        if shutil.which(name) is None:
-            pytest.skip(f"{name} is not installed (Debian package {package})")
-
-
-@pytest.fixture
-def home(tmp_path):
-    os.chmod(tmp_path, 0o700)
-    return tmp_path
-
-
-NOBODY = 65534
-
-
-@pytest.fixture
-def anyones_home():
-    """A home, and what goes before a command that must not be root's: getmail delivers nothing as root."""
-    path = pathlib.Path(tempfile.mkdtemp(prefix="hermod-client."))
-    yield path, (["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.geteuid() == 0 else [])
-    shutil.rmtree(path)
-
-
-def run(home, *args, input=None, check=0, **env):
-    """stdout in octets. The client sees a home of its own and nothing of ours."""
-    clean = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm", "USER": "tester", "LOGNAME": "tester"}
-    r = subprocess.run([str(a) for a in args], input=input, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=home,
-                       env={**clean, "ASAN_OPTIONS": "detect_leaks=0", **env}, timeout=60 * patience())
-    assert r.returncode == check, (r.returncode, r.stdout[-2000:], r.stderr[-2000:])
-    return r.stdout
-
-
-def write(path, text, mode=0o600):
-    path.write_text(text)
-    os.chmod(path, mode)
-    return path
-
-
-def mail(mark, body=BODY):
-    return f"From: s@client.test\nTo: t@hermod.test\nSubject: {mark}\nX-Mark: {mark}\n\n".encode() + body
 
 
 def arrived(suite, to, mark):
@@ -74,10 +26,6 @@ def arrived(suite, to, mark):
     found = wait_for(find, 20 * patience(), why=lambda: suite.log()[-3000:])
     assert len(found) == 1
     return found[0]
-
-
-def body_of(message):
-    return message.replace(b"\r\n", b"\n").partition(b"\n\n")[2]
 
 
 def filled(suite, user, n=3):
@@ -298,39 +246,6 @@ def test_poplib_fetches(shared_suite):
 
 
 # ---- mutt on a screen ------------------------------------------------------------------------------
-
-
-class Screen:
-    """A terminal of 100 by 30 in a tmux server of its own."""
-
-    def __init__(self, home, command):
-        self.tmux = ["tmux", "-S", str(home / "tmux"), "-f", "/dev/null"]
-        self.env = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm"}
-        self("new-session", "-d", "-x", "100", "-y", "30", command)
-
-    def __call__(self, *args):
-        return subprocess.run(self.tmux + list(args), env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              timeout=30).stdout
-
-    def keys(self, *keys):
-        self("send-keys", *keys)
-
-    def shows(self, pattern):
-        """The screen, once it shows that."""
-        last = ""
-
-        def look():
-            nonlocal last
-            last = self("capture-pane", "-p")
-            return re.search(pattern, last, re.M)
-        wait_for(look, 20 * patience(), why=lambda: f"{pattern!r} on the screen:\n{last}")
-        return last
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *a):
-        self("kill-server")
 
 
 MUTTRC = ('set folder="~"\nset charset=utf-8\nset from="s@client.test"\nset ssl_starttls=no\nset ssl_force_tls=no\n'
