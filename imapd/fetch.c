@@ -528,18 +528,21 @@ look_at_sections(struct fetch *f)
 	return seen;
 }
 
+/* What others did is told behind what was asked for: there are clients that take the first response of a FETCH for its
+ * answer, and an EXISTS or another message's flags for a broken one (curl, fetchmail; getmail takes it for the message). */
 static void
 finish(struct fetch *f, const struct imap_cmd *cmd)
 {
 	message_rest(f->s, f->partial ? MESSAGE_KEPT : MESSAGE_SMALL);
 	buf_fini(&f->printed);
-	if (f->s->broken)
+	view_update(f->s, cmd->uid);
+	if (f->s->broken || f->s->quit)
 		return;
 	if (f->failed)
 		reply(f->s, cmd, "NO [UNAVAILABLE] some of the messages cannot be read now");
 	else if (f->large)
 		reply(f->s, cmd, "NO [LIMIT] some of the messages are too large to be taken apart");
-	else if (f->gone)
+	else if (f->gone && !cmd->uid)		/* by UID it is as if there had been none: RFC 3501 section 6.4.8 */
 		reply(f->s, cmd, "NO [EXPUNGEISSUED] some of the messages are gone");
 	else
 		reply(f->s, cmd, "OK FETCH completed");

@@ -348,7 +348,7 @@ static const struct {
 	[IMAP_UNSELECT]	= { do_close, NEVER },
 	[IMAP_EXPUNGE]	= { do_expunge, NEVER },
 	[IMAP_SEARCH]	= { do_search, BY_UID },
-	[IMAP_FETCH]	= { do_fetch, BY_UID },
+	[IMAP_FETCH]	= { do_fetch, NEVER },
 	[IMAP_STORE]	= { do_store, BY_UID },
 	[IMAP_COPY]	= { do_copy, BY_UID },
 	[IMAP_MOVE]	= { do_copy, BY_UID },
