@@ -221,7 +221,7 @@ view_tell(struct session *s, bool expunges)
 	put_flags_line(s, false);
 	for (size_t i = 0; i < v->n; i++)
 		if (v->told[i].changed && !v->told[i].gone)
-			put_fetch_flags(s, i, true, s->condstore, s->condstore);
+			put_fetch_flags(s, i, true, true, s->condstore);	/* UID: RFC 3501 section 6.4.8 */
 }
 
 bool
