@@ -26,14 +26,6 @@ add_told(struct view *v)
 }
 
 static void
-note_gone(struct view *v, struct told *t)
-{
-	if (!t->gone && t->recent)
-		v->recent--;
-	t->gone = true;
-}
-
-static void
 note_changes(struct session *s, struct told *t, const struct mail *m)
 {
 	t->changed |= t->flags != m->flags || (s->condstore && t->modseq != m->modseq);
@@ -55,7 +47,7 @@ compare(struct session *s)
 		if (m && m->uid < v->told[t].uid)
 			return false;
 		if (!m || m->uid != v->told[t].uid || m->expunged) {
-			note_gone(v, &v->told[t]);
+			v->told[t].gone = true;
 			i += m && m->uid == v->told[t].uid;
 			continue;
 		}
@@ -119,6 +111,7 @@ tell_expunges(struct session *s)
 			v->told[kept++] = v->told[i];
 			continue;
 		}
+		v->recent -= v->told[i].recent;		/* not before: RECENT counts what the client still has */
 		if (i >= told)
 			continue;		/* it came and went without being told of */
 		buf_fmt(&s->out, "* %zu EXPUNGE\r\n", kept + 1);
