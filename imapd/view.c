@@ -239,7 +239,7 @@ view_condstore(struct session *s)
 		    (unsigned long long)mailbox_highestmodseq(s->view.box));
 }
 
-/* ---- messages that a client names ---- */
+/* ---- messages that a client names: of those that it was told of ---- */
 
 static size_t
 place_of(const struct view *v, uint32_t uid)
@@ -262,7 +262,7 @@ add_range(const struct view *v, uint32_t first, uint32_t last, bool uids, struct
 {
 	size_t from = uids ? place_of(v, first) : first - 1;
 
-	for (size_t i = from; i < v->n && (uids ? v->told[i].uid <= last : i < last); i++)
+	for (size_t i = from; i < v->exists && (uids ? v->told[i].uid <= last : i < last); i++)
 		out->at[out->n++] = (uint32_t)i;
 }
 
@@ -277,7 +277,7 @@ static bool
 resolve(struct session *s, const struct imap_cmd *cmd, struct imap_set *out, bool *uids)
 {
 	const struct view *v = &s->view;
-	uint32_t largest = v->n == 0 ? 0 : (uint32_t)v->n;
+	uint32_t largest = v->exists == 0 ? 0 : (uint32_t)v->exists;
 	struct imap_set_text set;
 
 	*uids = cmd->uid;
@@ -294,9 +294,9 @@ resolve(struct session *s, const struct imap_cmd *cmd, struct imap_set *out, boo
 		break;
 	}
 	if (cmd->uid)
-		largest = v->n > 0 ? v->told[v->n - 1].uid : mailbox_uidnext(v->box);
+		largest = v->exists > 0 ? v->told[v->exists - 1].uid : mailbox_uidnext(v->box);
 	*out = imap_set_resolve(&set, largest, s->arena);
-	if (!cmd->uid && (imap_set_last(out) > v->n || (v->n == 0 && set.star)))
+	if (!cmd->uid && (imap_set_last(out) > v->exists || (v->exists == 0 && set.star)))
 		return bad_set(s, cmd, "there is no message of that number");
 	return true;
 }
