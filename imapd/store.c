@@ -253,8 +253,8 @@ put_copyuid(struct session *s, const struct storing *t, uint32_t validity, const
 	buf_text(&s->out, "] ");
 }
 
-/* Of copies that another session was first to see, the UIDs need not rise; then they are not told: RFC 4315 section 3
- * has it as a SHOULD. */
+/* Of copies that another session was first to see, the UIDs need not rise, and what somebody else took away has none; then
+ * they are not told: RFC 4315 section 3 has it as a SHOULD. */
 static bool
 uids_rise(const uint32_t *uids, size_t n)
 {

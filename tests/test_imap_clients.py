@@ -189,6 +189,31 @@ def test_a_uid_that_is_gone_is_no_error(shared_suite):
         c.cmd("LOGOUT")
 
 
+def test_two_move_the_same(shared_suite):
+    """A message that two sessions move at once is in one place in the end: RFC 6851 section 3.3."""
+    n = 120
+    address, inbox = filled(shared_suite, "moved", 1)
+    for i in range(1, n):
+        drop(inbox, f"moved-{i}")
+    barrier = threading.Barrier(2)
+
+    def work(c, to):
+        for uid in range(1, n + 1):
+            barrier.wait(20 * patience())
+            answers.append(c.uid("MOVE", str(uid), to)[0])
+    answers, sessions = [], [imap(shared_suite, address) for _ in range(2)]
+    threads = [threading.Thread(target=work, args=x) for x in zip(sessions, ("Archive", "Trash"))]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    for c in sessions:
+        c.logout()
+    there = [m for name in ("INBOX", "Archive", "Trash") for m in marks(folder(shared_suite, address, name))]
+    assert sorted(there) == sorted(f"moved-{i}" for i in range(n)) and not marks(inbox)
+    assert len(answers) == 2 * n
+
+
 # ---- curl ---------------------------------------------------------------------------------------
 
 

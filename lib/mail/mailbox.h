@@ -147,7 +147,8 @@ bool		 mailbox_take(struct mailbox *m, struct arrival **a, size_t n, uint32_t *u
  * gone fails with ENOENT. */
 bool		 mailbox_copy(struct mailbox *m, const size_t *which, size_t n, struct mailbox *to, uint32_t *uids);
 /* RFC 6851, as mailbox_copy: each message is in one of both, or in both, whatever crashes. False: errno; all are
- * where they were, but for a fault of the removal itself: then all are in `to`, and some in both. */
+ * where they were, but for a fault of the removal itself: then all are in `to`, and some in both. One that somebody
+ * else took away meanwhile is not in `to` either; its UID is 0. */
 bool		 mailbox_move(struct mailbox *m, const size_t *which, size_t n, struct mailbox *to, uint32_t *uids);
 
 /* Gives back what can be made again: for a session that idles. */

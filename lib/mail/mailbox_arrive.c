@@ -457,20 +457,48 @@ mailbox_copy(struct mailbox *m, const size_t *which, size_t n, struct mailbox *t
 
 /* ---- MOVE ---- */
 
+/* ours[k]: it was us who removed it. What is not there any more is not ours. */
 static bool
-expunge_uids(struct mailbox *m, const uint32_t *uids, size_t n)
+expunge_uids(struct mailbox *m, const uint32_t *uids, size_t n, bool *ours)
 {
-	size_t *which = mem_array(n + 1, sizeof *which), found = 0;
-	bool good;
+	size_t *which = mem_array(n + 1, sizeof *which), *place = mem_array(n + 1, sizeof *place), found = 0;
+	bool *removed = mem_array(n + 1, sizeof *removed), good;
 
 	for (size_t k = 0; k < n; k++) {
 		const struct item *it = mailbox_item(m, uids[k]);
 
-		if (it)
-			which[found++] = (size_t)(it - m->item);
+		if (!it)
+			continue;
+		place[found] = k;
+		which[found++] = (size_t)(it - m->item);
 	}
-	good = mailbox_expunge(m, which, found);
+	good = mailbox_expunge_ours(m, which, found, removed);
+	for (size_t i = 0; i < found; i++)
+		ours[place[i]] = removed[i];
+	mem_free(removed);
+	mem_free(place);
 	mem_free(which);
+	return good;
+}
+
+/* Who removes a message from where it was has moved it. Another session may have been faster, or a hand: then it
+ * is where that has put it, and our copy would be one too many. uids: of the copies; 0 where there is none any more. */
+static bool
+take_back(struct mailbox *to, uint32_t *uids, size_t n, const bool *ours)
+{
+	uint32_t *copies = mem_array(n + 1, sizeof *copies);
+	bool *removed = mem_array(n + 1, sizeof *removed), good = true;
+	size_t found = 0;
+
+	for (size_t k = 0; k < n; k++)
+		if (!ours[k]) {
+			copies[found++] = uids[k];
+			uids[k] = 0;
+		}
+	if (found > 0)
+		good = mailbox_scan(to) && expunge_uids(to, copies, found, removed);
+	mem_free(removed);
+	mem_free(copies);
 	return good;
 }
 
@@ -478,8 +506,11 @@ bool
 mailbox_move(struct mailbox *m, const size_t *which, size_t n, struct mailbox *to, uint32_t *uids)
 {
 	uint32_t *from = mailbox_uids(m, which, n);
-	bool good = n == 0 || (copy_uids(m, from, n, to, uids) && expunge_uids(m, from, n));
+	bool *ours = mem_array(n + 1, sizeof *ours);
+	bool good = n == 0 || (copy_uids(m, from, n, to, uids) && expunge_uids(m, from, n, ours)
+	    && take_back(to, uids, n, ours));
 
+	mem_free(ours);
 	mem_free(from);
 	return good;
 }

@@ -9,28 +9,32 @@
 
 /* ---- expunge ---- */
 
+/* True: it is gone. *ours: we have removed it, nobody else has. */
 static bool
-remove_item(struct mailbox *m, struct item *it)
+remove_item(struct mailbox *m, struct item *it, bool *ours)
 {
-	if (maildir_remove(&m->maildir, &it->file))
-		return true;
-	if (errno != ENOENT)
-		return false;
-	if (maildir_find(&m->maildir, &it->file, m->names))
-		return maildir_remove(&m->maildir, &it->file) || errno == ENOENT;
-	return errno == ENOENT;
+	for (int i = 0; i < 2; i++) {
+		*ours = maildir_remove(&m->maildir, &it->file);
+		if (*ours)
+			return true;
+		if (errno != ENOENT)
+			return false;
+		if (!maildir_find(&m->maildir, &it->file, m->names))
+			return errno == ENOENT;
+	}
+	return true;
 }
 
 /* Those that another program has moved are looked for all at once: one walk for each would be too much. */
 static bool
-remove_moved(struct mailbox *m, const uint32_t *uids, size_t n)
+remove_moved(struct mailbox *m, const uint32_t *uids, const size_t *place, size_t n, bool *ours)
 {
 	bool good = mailbox_scan(m);
 
 	for (size_t i = 0; good && i < n; i++) {
 		struct item *it = mailbox_item(m, uids[i]);
 
-		good = !it || remove_item(m, it);
+		good = !it || remove_item(m, it, &ours[place[i]]);
 		if (it)
 			it->mail.expunged = good;
 	}
@@ -38,26 +42,29 @@ remove_moved(struct mailbox *m, const uint32_t *uids, size_t n)
 }
 
 static bool
-expunge_maildir(struct mailbox *m, const size_t *which, size_t n)
+expunge_maildir(struct mailbox *m, const size_t *which, size_t n, bool *ours)
 {
 	uint32_t *moved = mem_array(n, sizeof *moved);
-	size_t missing = 0;
+	size_t *place = mem_array(n, sizeof *place), missing = 0;
 	bool good = true;
 
 	for (size_t i = 0; good && i < n; i++) {
 		struct item *it = &m->item[which[i]];
 
 		must(which[i] < m->n);
-		if (maildir_remove(&m->maildir, &it->file))
-			it->mail.expunged = true;
-		else if (errno == ENOENT)
+		if (maildir_remove(&m->maildir, &it->file)) {
+			it->mail.expunged = ours[i] = true;
+		} else if (errno == ENOENT) {
+			place[missing] = i;
 			moved[missing++] = it->mail.uid;
-		else
+		} else {
 			good = false;
+		}
 	}
 	m->cache_dirty |= m->cache_read;
-	good = good && (missing == 0 || remove_moved(m, moved, missing));
+	good = good && (missing == 0 || remove_moved(m, moved, place, missing, ours));
 	mem_free(moved);
+	mem_free(place);
 	return good && maildir_sync(&m->maildir, true, true);
 }
 
@@ -84,7 +91,7 @@ remove_parts(struct mailbox *m, const size_t *which, size_t n, size_t *part)
 }
 
 static bool
-expunge_mbox(struct mailbox *m, const size_t *which, size_t n)
+expunge_mbox(struct mailbox *m, const size_t *which, size_t n, bool *ours)
 {
 	size_t *part = mem_array(n, sizeof *part);
 	bool good = remove_parts(m, which, n, part);
@@ -92,18 +99,30 @@ expunge_mbox(struct mailbox *m, const size_t *which, size_t n)
 	for (int i = 0; !good && errno == ESTALE && i < SCAN_TRIES && mailbox_find_parts(m); i++)
 		good = remove_parts(m, which, n, part);
 	mem_free(part);
-	for (size_t i = 0; good && i < n; i++)
+	for (size_t i = 0; good && i < n; i++) {
+		ours[i] = m->item[which[i]].part != PART_GONE;
 		m->item[which[i]].mail.expunged = true;
+	}
 	return good;
+}
+
+bool
+mailbox_expunge_ours(struct mailbox *m, const size_t *which, size_t n, bool *ours)
+{
+	if (n == 0)
+		return true;
+	return m->format == MAILBOX_MAILDIR ? expunge_maildir(m, which, n, ours)
+	    : expunge_mbox(m, which, n, ours);
 }
 
 bool
 mailbox_expunge(struct mailbox *m, const size_t *which, size_t n)
 {
-	if (n == 0)
-		return true;
-	return m->format == MAILBOX_MAILDIR ? expunge_maildir(m, which, n)
-	    : expunge_mbox(m, which, n);
+	bool *ours = mem_array(n + 1, sizeof *ours);
+	bool good = mailbox_expunge_ours(m, which, n, ours);
+
+	mem_free(ours);
+	return good;
 }
 
 /* ---- flags ---- */

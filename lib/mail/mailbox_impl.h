@@ -76,6 +76,8 @@ bool		 mailbox_look_again(struct mailbox *m);
 /* NULL: it is not there. */
 struct item	*mailbox_item(struct mailbox *m, uint32_t uid);
 uint32_t	*mailbox_uids(const struct mailbox *m, const size_t *which, size_t n);	/* the caller's to free */
+/* As mailbox_expunge; ours, of n, false before: which of them we have removed, and nobody else. */
+bool		 mailbox_expunge_ours(struct mailbox *m, const size_t *which, size_t n, bool *ours);
 /* A mod-sequence above all others, which may be told once this returns. */
 uint64_t	 mailbox_next_modseq(struct mailbox *m);
 /* The record of it in the index, between index_begin and index_end. */
