@@ -832,3 +832,28 @@ def test_alpine(shared_suite, home):
         s.keys("q")
         ended(s)
     assert marks(folder(shared_suite, address, "Archive")) == ["alpine-1"]
+
+
+def test_alpine_meanwhile(shared_suite, home):
+    """Its index at the end is what is there: c-client ends with a fault when a number does not fit what it was told."""
+    need(("alpine", "alpine"), ("tmux", "tmux"))
+    address, inbox = filled(shared_suite, "alpineother")
+    with Screen(home, f"alpine -p {pinerc(shared_suite, home, address)} -i", lines=400) as s:
+        open_alpine(s)
+        s.shows(r"3 .*alpineother-2")
+        s.keys("d")
+        with Others(inbox, pause=0.05) as others:
+            end = time.monotonic() + SECONDS
+            while time.monotonic() < end:
+                s.keys("C-l")
+                time.sleep(0.1)
+                s.keys("x")
+        want = sorted(["alpineother-1", "alpineother-2"] + others.left())
+        becomes(inbox, want)
+
+        def index():
+            s.keys("C-l")
+            return sorted(re.findall(r"^ +[0-9]+ .* ([a-z-]+-[0-9]+)", s("capture-pane", "-p"), re.M)) == want
+        wait_for(index, 20 * patience(), step=0.3, why=lambda: f"{want}\n" + s("capture-pane", "-p"))
+        s.keys("q")
+        ended(s)
