@@ -857,3 +857,42 @@ def test_alpine_meanwhile(shared_suite, home):
         wait_for(index, 20 * patience(), step=0.3, why=lambda: f"{want}\n" + s("capture-pane", "-p"))
         s.keys("q")
         ended(s)
+
+
+def test_aerc(shared_suite, home):
+    """It idles, and shows what comes at once."""
+    need(("aerc", "aerc"), ("tmux", "tmux"))
+    address, inbox = filled(shared_suite, "aerc")
+    conf = home / ".config" / "aerc"
+    conf.mkdir(parents=True)
+    for name in ("aerc.conf", "binds.conf"):
+        shutil.copy(f"/usr/share/aerc/{name}", conf)
+    write(conf / "accounts.conf", f"[far]\nsource = imap+insecure://{address.replace('@', '%40')}:{PASSWORD.replace(' ', '%20')}"
+          f"@127.0.0.1:{shared_suite.imap_port}\ndefault = INBOX\nfrom = s@client.test\n")
+
+    def say(command):
+        s.keys("-l", ":" + command)
+        s.keys("Enter")
+    with Screen(home, "aerc") as s:
+        s.shows("aerc-0")
+        say("select 0")					# the newest is the first
+        say("flag")
+        wait_for(lambda: files(inbox)["aerc-2"] == "F", 20 * patience(), why=lambda: s("capture-pane", "-p"))
+        say("read")
+        wait_for(lambda: files(inbox)["aerc-2"] == "FS", 20 * patience(), why=lambda: s("capture-pane", "-p"))
+        say("select 2")
+        say("move Archive")
+        becomes(inbox, ["aerc-1", "aerc-2"])
+        wait_for(lambda: "aerc-0" not in s("capture-pane", "-p"), 20 * patience())
+        shared_suite.send(address, mail("aerc-3").replace(b"\n", b"\r\n"))
+        s.shows("aerc-3")
+        say("select 0")
+        s.keys("Enter")
+        s.shows(r">From there")
+        say("close")
+        s.shows("aerc-1")
+        say("delete-message")
+        becomes(inbox, ["aerc-1", "aerc-2"])
+        say("quit")
+        ended(s)
+    assert marks(folder(shared_suite, address, "Archive")) == ["aerc-0"]
