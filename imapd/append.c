@@ -19,6 +19,7 @@ struct append {
 	struct buf	 name;		/* owned; of box */
 	struct arrival	*messages[IMAP_MESSAGES_MAX];	/* owned */
 	size_t		 n;
+	uint32_t	 flags;		/* of all of them */
 	int		 fault;		/* errno of a write that failed; the rest of it is read and dropped */
 };
 
@@ -50,6 +51,7 @@ append_over(struct session *s)
 	for (size_t i = 0; i < a->n; i++)
 		arrival_free(&a->messages[i]);
 	a->n = 0;
+	a->flags = 0;
 	a->fault = 0;
 	a->scan = (struct imap_append_scan){ 0 };
 }
@@ -111,13 +113,14 @@ begin_message(struct session *s, const struct imap_cmd *cmd, const struct imap_m
 		    (unsigned long long)s->start->settings->append_limit);
 		return false;
 	}
-	if (!flags_named(s, cmd, a->box, &m->flags, true, &flags))
+	if (!flags_named(s, cmd, a->box, &m->flags, true, a->flags, &flags))
 		return false;
 	if (!(in = mailbox_arrive(a->box))) {
 		reply_errno(s, cmd, "the mailbox");
 		return false;
 	}
 	arrival_flags(in, flags);
+	a->flags |= flags;
 	if (m->dated)
 		arrival_date(in, m->date.wall_s);
 	a->messages[a->n++] = in;

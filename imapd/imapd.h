@@ -146,9 +146,10 @@ void	do_expunge(struct session *s, struct imap_cmd *cmd);
 void	do_copy(struct session *s, struct imap_cmd *cmd);	/* MOVE, too */
 /* Removes what is \Deleted, and among the UIDs (NULL: all). False: errno. */
 bool	expunge_deleted(struct session *s, const struct imap_set *uids);
-/* The flags that a client named, keywords too; makes keywords where `make`. False: the client was answered. */
+/* The flags that a client named, keywords too; makes keywords where `make`; keep: as for mailbox_keyword_make. False:
+ * the client was answered. */
 bool	flags_named(struct session *s, const struct imap_cmd *cmd, struct mailbox *box, const struct imap_flags *f,
-	    bool make, uint32_t *flags);
+	    bool make, uint32_t keep, uint32_t *flags);
 
 /* ---- append.c: the messages of an APPEND go to disk while they come ---- */
 

@@ -21,9 +21,9 @@ read_only(struct session *s, const struct imap_cmd *cmd)
 
 static bool
 keyword_named(struct session *s, const struct imap_cmd *cmd, struct mailbox *box, struct bytes name, bool make,
-    uint32_t *flags)
+    uint32_t keep, uint32_t *flags)
 {
-	uint32_t flag = make ? mailbox_keyword_make(box, name) : mailbox_keyword_flag(box, name);
+	uint32_t flag = make ? mailbox_keyword_make(box, name, *flags | keep) : mailbox_keyword_flag(box, name);
 
 	*flags |= flag;
 	if (flag != 0 || !make)
@@ -39,11 +39,11 @@ keyword_named(struct session *s, const struct imap_cmd *cmd, struct mailbox *box
 
 bool
 flags_named(struct session *s, const struct imap_cmd *cmd, struct mailbox *box, const struct imap_flags *f, bool make,
-    uint32_t *flags)
+    uint32_t keep, uint32_t *flags)
 {
 	*flags = f->system;
 	for (size_t i = 0; i < f->keywords.n; i++)
-		if (!keyword_named(s, cmd, box, f->keywords.name[i], make, flags))
+		if (!keyword_named(s, cmd, box, f->keywords.name[i], make, keep, flags))
 			return false;
 	return true;
 }
@@ -157,7 +157,7 @@ do_store(struct session *s, struct imap_cmd *cmd)
 	struct storing t = { 0 };
 
 	if (!view_places(s, cmd, &t.places) || read_only(s, cmd)
-	    || !flags_named(s, cmd, s->view.box, &cmd->store.flags, c.how != FLAGS_REMOVE, &c.flags))
+	    || !flags_named(s, cmd, s->view.box, &cmd->store.flags, c.how != FLAGS_REMOVE, 0, &c.flags))
 		return;
 	if (c.unchangedsince)
 		view_condstore(s);

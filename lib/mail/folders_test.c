@@ -377,7 +377,7 @@ test_rename_inbox(void **state)
 	CREATE(f, "INBOX/sub");
 	put_mail("INBOX", "1.x:2,S");
 	m = box_of(f, "INBOX");
-	mine = mailbox_keyword_make(m, text("mine"));
+	mine = mailbox_keyword_make(m, text("mine"), 0);
 	assert_int_not_equal(mine, 0);
 	mailbox_close(&m);
 	put_mail("INBOX", "2.x:2,a");

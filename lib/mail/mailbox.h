@@ -99,8 +99,9 @@ bool		 mailbox_date(struct mailbox *m, size_t i, int64_t *wall_s);	/* internal d
 struct bytes	 mailbox_keyword(const struct mailbox *m, unsigned i);
 /* Its flag; 0: there is none of that name (in any case of letters). */
 uint32_t	 mailbox_keyword_flag(const struct mailbox *m, struct bytes name);
-/* As above; makes it, durably, where there is none. 0: errno; ENOSPC with 26 in use is EMLINK. */
-uint32_t	 mailbox_keyword_make(struct mailbox *m, struct bytes name);
+/* As above; makes it, durably, where there is none. keep: flags that no message has yet, but will have: their letters
+ * are not given anew. 0: errno; ENOSPC with 26 in use is EMLINK. */
+uint32_t	 mailbox_keyword_make(struct mailbox *m, struct bytes name, uint32_t keep);
 
 struct mail_reader;	/* a message, its line ends made CRLF, in pieces */
 struct mail_reader *mailbox_read(struct mailbox *m, size_t i);	/* NULL: gone (another program took it), errno */

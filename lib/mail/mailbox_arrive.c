@@ -301,13 +301,16 @@ mailbox_take(struct mailbox *m, struct arrival **a, size_t n, uint32_t *uids)
 static bool
 map_keywords(struct mailbox *m, struct mailbox *to, uint32_t used, uint32_t map[MAIL_KEYWORDS])
 {
+	uint32_t keep = 0;
+
 	for (unsigned i = 0; i < MAIL_KEYWORDS; i++) {
 		struct bytes name = mailbox_keyword(m, i);
 
 		map[i] = 0;
 		if (!(used & (uint32_t)MAIL_KEYWORD << i) || name.n == 0)
 			continue;
-		map[i] = mailbox_keyword_make(to, name);
+		map[i] = mailbox_keyword_make(to, name, keep);
+		keep |= map[i];
 		if (map[i] == 0 && errno != EMLINK)
 			return false;	/* one that finds no room is left out: the mail counts for more */
 	}

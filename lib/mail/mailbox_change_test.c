@@ -252,10 +252,10 @@ test_keywords(void **state)
 	append(m, "A: 1\r\n\r\none\r\n", 0);
 	scan(m, 1);
 	assert_int_equal(mailbox_keyword_flag(m, text("$Work")), 0);
-	assert_int_equal(mailbox_keyword_make(m, text("$Work")), WORK);
-	assert_int_equal(mailbox_keyword_make(m, text("$WORK")), WORK);		/* case does not matter */
-	assert_int_equal(mailbox_keyword_make(m, text("$forwarded")), MAIL_FORWARDED);
-	assert_int_equal(mailbox_keyword_make(m, text("two words")), 0);
+	assert_int_equal(mailbox_keyword_make(m, text("$Work"), 0), WORK);
+	assert_int_equal(mailbox_keyword_make(m, text("$WORK"), 0), WORK);		/* case does not matter */
+	assert_int_equal(mailbox_keyword_make(m, text("$forwarded"), 0), MAIL_FORWARDED);
+	assert_int_equal(mailbox_keyword_make(m, text("two words"), 0), 0);
 	assert_int_equal(errno, EINVAL);
 	assert_int_equal(store(m, 0, FLAGS_ADD, WORK), FLAG_CHANGED);
 	other = opened("box");
@@ -264,14 +264,15 @@ test_keywords(void **state)
 	assert_true(bytes_eq(mailbox_keyword(other, 0), text("$Work")));
 	for (int i = 1; i < MAIL_KEYWORDS; i++) {
 		snprintf(name, sizeof name, "k%d", i);
-		assert_int_equal(mailbox_keyword_make(other, text(name)), WORK << i);
+		assert_int_equal(mailbox_keyword_make(other, text(name), 0), WORK << i);
 	}
 	/* The 27th has the letter of one that nobody uses, but not of the one that is in use. */
-	assert_int_equal(mailbox_keyword_make(m, text("late")), WORK << 1);
+	assert_int_equal(mailbox_keyword_make(m, text("late"), 0), WORK << 1);
+	assert_int_equal(mailbox_keyword_make(m, text("next"), WORK << 1), WORK << 2);	/* "late" will be in use */
 	scan(other, 1);
 	assert_true(bytes_eq(mailbox_keyword(other, 0), text("$Work")));
 	assert_int_equal(store(m, 0, FLAGS_SET, (uint32_t)~0u & ~(MAIL_KEYWORD - 1u)), FLAG_CHANGED);
-	assert_int_equal(mailbox_keyword_make(m, text("later")), 0);
+	assert_int_equal(mailbox_keyword_make(m, text("later"), 0), 0);
 	assert_int_equal(errno, EMLINK);
 	mailbox_close(&other);
 	mailbox_close(&m);
@@ -288,13 +289,13 @@ test_copy(void **state)
 
 	(void)state;
 	assert_true(mailbox_scan(to));
-	assert_int_equal(mailbox_keyword_make(to, text("first")), WORK);
+	assert_int_equal(mailbox_keyword_make(to, text("first"), 0), WORK);
 	append(to, "A: 0\r\n\r\nzero\r\n", WORK);
 	append(m, "A: 1\r\n\r\none\r\n", 0);
 	append(m, "A: 2\r\n\r\ntwo\r\n", 0);
 	append(m, "A: 3\r\n\r\nFrom three\r\n", MAIL_SEEN);
 	scan(m, 3);
-	store(m, 2, FLAGS_ADD, mailbox_keyword_make(m, text("$Work")));
+	store(m, 2, FLAGS_ADD, mailbox_keyword_make(m, text("$Work"), 0));
 	assert_true(mailbox_copy(m, which, 2, to, uids));
 	assert_int_equal(uids[0], 2);
 	assert_int_equal(uids[1], 3);

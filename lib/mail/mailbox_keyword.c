@@ -147,10 +147,8 @@ write_names(struct mailbox *m, const struct bytes *names)
 /* MAIL_KEYWORDS: none is free, and every one is in use. Letters without a name that messages have are
  * another program's. */
 static unsigned
-free_letter(const struct mailbox *m)
+free_letter(const struct mailbox *m, uint32_t used)
 {
-	uint32_t used = 0;
-
 	for (size_t i = 0; i < m->n; i++)
 		used |= m->item[i].mail.flags;
 	for (unsigned i = 0; i < MAIL_KEYWORDS; i++)
@@ -163,7 +161,7 @@ free_letter(const struct mailbox *m)
 }
 
 static uint32_t
-make_locked(struct mailbox *m, struct bytes name)
+make_locked(struct mailbox *m, struct bytes name, uint32_t keep)
 {
 	struct bytes names[MAIL_KEYWORDS];
 	uint32_t flag;
@@ -173,7 +171,7 @@ make_locked(struct mailbox *m, struct bytes name)
 		return 0;
 	if ((flag = mailbox_keyword_flag(m, name)) != 0)
 		return flag;		/* another session was quicker */
-	i = free_letter(m);
+	i = free_letter(m, keep);
 	if (i == MAIL_KEYWORDS) {
 		errno = EMLINK;
 		return 0;
@@ -186,11 +184,12 @@ make_locked(struct mailbox *m, struct bytes name)
 }
 
 uint32_t
-mailbox_keyword_make(struct mailbox *m, struct bytes name)
+mailbox_keyword_make(struct mailbox *m, struct bytes name, uint32_t keep)
 {
-	uint32_t flag = mailbox_keyword_flag(m, name);
+	uint32_t flag;
 
-	if (flag != 0)
+	keywords_load(m);		/* another session may have given its letter to another name */
+	if ((flag = mailbox_keyword_flag(m, name)) != 0)
 		return flag;
 	if (!name_ok(name)) {
 		errno = EINVAL;
@@ -198,7 +197,7 @@ mailbox_keyword_make(struct mailbox *m, struct bytes name)
 	}
 	if (!mailbox_lock(m))
 		return 0;
-	flag = make_locked(m, name);
+	flag = make_locked(m, name, keep);
 	mailbox_unlock(m);
 	return flag;
 }
