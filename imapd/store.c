@@ -168,8 +168,11 @@ do_store(struct session *s, struct imap_cmd *cmd)
 		return;
 	}
 	take_stored(s, &c, &t);
-	if (!view_look(s))
+	if (!view_look(s)) {
+		if (!s->quit)
+			reply_errno(s, cmd, "the mailbox");
 		return;
+	}
 	tell_stored(s, cmd, &t);
 	answer_stored(s, cmd, &t);
 }
