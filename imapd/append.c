@@ -36,6 +36,7 @@ append_of(struct session *s)
 static void
 forget_box(struct append *a)
 {
+	must(a->n == 0);
 	if (a->box)
 		mailbox_close(&a->box);
 	buf_clear(&a->name);
@@ -198,6 +199,7 @@ do_append(struct session *s, struct imap_cmd *cmd)
 	errno = a->fault;
 	if (a->fault != 0 || !mailbox_take(a->box, a->messages, a->n, uids)) {
 		reply_errno(s, cmd, "the mailbox");
+		append_over(s);		/* what is to be dropped needs its mailbox */
 		forget_box(a);
 		return;
 	}
