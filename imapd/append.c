@@ -87,7 +87,7 @@ open_box(struct session *s, const struct imap_cmd *cmd, struct bytes wire)
 
 	if (!mailbox_name(s, cmd, wire, &name))
 		return false;
-	if (a->box && bytes_eq(name, buf_bytes(&a->name)) && folders_there(s->folders, name))
+	if (a->box && bytes_eq(name, buf_bytes(&a->name)) && folders_is(s->folders, name, a->box))
 		return true;
 	forget_box(a);
 	r = folders_mailbox(s->folders, name, &a->box);

@@ -166,12 +166,19 @@ status(struct session *s, struct bytes name, unsigned items)
 	return r;
 }
 
+/* What is selected has that name, and has it still. */
+static bool
+selected(struct session *s, struct bytes name)
+{
+	return s->view.box && bytes_eq(name, s->view.name) && folders_is(s->folders, name, s->view.box);
+}
+
 bool
 put_status(struct session *s, struct bytes name, unsigned items)
 {
 	if (items & IMAP_STATUS_HIGHESTMODSEQ)
 		view_condstore(s);		/* RFC 7162 section 3.1 */
-	if (s->view.box && bytes_eq(name, s->view.name)) {
+	if (selected(s, name)) {
 		say_status(s, s->view.box, name, items);
 		return true;
 	}
@@ -188,7 +195,7 @@ do_status(struct session *s, struct imap_cmd *cmd)
 		return;
 	if (cmd->status & IMAP_STATUS_HIGHESTMODSEQ)
 		view_condstore(s);
-	if (s->view.box && bytes_eq(name, s->view.name)) {
+	if (selected(s, name)) {
 		say_status(s, s->view.box, name, cmd->status);
 	} else if ((r = status(s, name, cmd->status)) != FOLDER_OK) {
 		reply_folder(s, cmd, r);

@@ -348,3 +348,23 @@ folders_there(struct folders *f, struct bytes name)
 	fd_close(&dir);
 	return true;
 }
+
+bool
+folders_is(struct folders *f, struct bytes name, const struct mailbox *m)
+{
+	char path[FOLDER_PATH_MAX];
+	struct stat there, held;
+	int dir, held_dir[2];
+	bool same;
+
+	if (bytes_eq(name, folders_inbox()))
+		return true;
+	dir = mailbox_dir(f, name, path);
+	if (dir == -1)
+		return false;
+	mailbox_dirs(m, held_dir, LEN(held_dir));
+	same = fstat(dir, &there) == 0 && fstat(held_dir[0], &held) == 0
+	    && there.st_ino == held.st_ino && there.st_dev == held.st_dev;
+	fd_close(&dir);
+	return same;
+}

@@ -77,6 +77,8 @@ enum folder_result folders_subscribe(struct folders *f, struct bytes name, bool 
 
 /* There still is a mailbox of that name, and it is selectable. */
 bool		 folders_there(struct folders *f, struct bytes name);
+/* That name still is of this mailbox, which was opened by it: not of one that was made after a DELETE or RENAME. */
+bool		 folders_is(struct folders *f, struct bytes name, const struct mailbox *m);
 /* FOLDER_OK and an open mailbox; FOLDER_NONE, also for a name that is not selectable. */
 enum folder_result folders_mailbox(struct folders *f, struct bytes name, struct mailbox **out);
 

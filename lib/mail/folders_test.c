@@ -365,6 +365,29 @@ test_rename(void **state)
 	folders_close(&f);
 }
 
+/* A mailbox that is open goes with its folder, not with its name. */
+static void
+test_is(void **state)
+{
+	struct folders *f = opened();
+	struct mailbox *m, *inbox = box_of(f, "INBOX");
+
+	(void)state;
+	CREATE(f, "one");
+	m = box_of(f, "one");
+	assert_true(folders_is(f, text("one"), m) && folders_is(f, text("INBOX"), inbox));
+	RENAME(f, "one", "two");
+	assert_true(folders_is(f, text("two"), m));
+	assert_false(folders_is(f, text("one"), m));
+	CREATE(f, "one");
+	assert_false(folders_is(f, text("one"), m));
+	DELETE(f, "two");
+	assert_false(folders_is(f, text("two"), m));
+	mailbox_close(&m);
+	mailbox_close(&inbox);
+	folders_close(&f);
+}
+
 static void
 test_rename_inbox(void **state)
 {
@@ -781,7 +804,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(t, begin_fs, end)
 	const struct CMUnitTest tests[] = {
 		BOTH(test_create), BOTH(test_delete), BOTH(test_uidvalidity), BOTH(test_uidvalidity_of_others),
-		BOTH(test_rename), BOTH(test_rename_inbox), BOTH(test_subscribe), BOTH(test_uses), BOTH(test_odd),
+		BOTH(test_rename), BOTH(test_is), BOTH(test_rename_inbox), BOTH(test_subscribe), BOTH(test_uses), BOTH(test_odd),
 		BOTH(test_temporaries), BOTH(test_of_others), BOTH(test_lock), BOTH(test_long_names), BOTH(test_many),
 		cmocka_unit_test_setup_teardown(test_mbox, begin_maildirpp, end),
 		cmocka_unit_test(test_faults),
