@@ -390,6 +390,243 @@ def test_uid(box):
     assert c.ok("UID STORE 1:3 +FLAGS (\\Seen)").of("FETCH") == []
 
 
+# ---- mailboxes ---------------------------------------------------------------------------
+
+CHILDREN = {"\\HasChildren", "\\HasNoChildren"}
+
+
+def listed(c, command, keep=()):
+    """{name: attributes}, without those of children unless they are kept; CHILDINFO is one."""
+    out = {}
+    for r in c.ok(command).of("LIST", "LSUB"):
+        assert r.data.separator == "/" and r.data.mailbox not in out
+        out[r.data.mailbox] = set(r.data.attributes - (CHILDREN - set(keep)))
+        if r.data.extended:
+            assert set(r.data.extended) == {"CHILDINFO"}
+            out[r.data.mailbox] |= {"CHILDINFO"}
+    return out
+
+
+def bare(c, names="", subscribed=""):
+    """An account with INBOX and these alone."""
+    for name in listed(c, 'LIST "" *'):
+        c.ok(f"UNSUBSCRIBE {name}")
+        if name != "INBOX":
+            c.ok(f"DELETE {name}")
+    for name in names.split():
+        c.ok(f"CREATE {name}")
+    for name in subscribed.split():                     # also such as are not there, or not any more
+        gone = c.cmd(f"SUBSCRIBE {name}").done.name == "NO"
+        if gone:
+            c.ok(f"CREATE {name}")
+            c.ok(f"SUBSCRIBE {name}")
+            c.ok(f"DELETE {name}")
+
+
+def test_create_and_delete(box):
+    """Sections 6.3.3, 6.3.4."""
+    c, _ = box([])
+    bare(c)
+    c.ok("CREATE owatagu/")
+    c.ok("CREATE owatagu/blurdybloop")
+    assert c.no("CREATE owatagu/blurdybloop").done.code == ("ALREADYEXISTS", None)
+    c.no("CREATE INBOX")
+    c.no("DELETE inbox")
+    c.no("DELETE nope")
+    c.ok("DELETE owatagu/blurdybloop")
+    c.ok("DELETE owatagu")
+    bare(c, "blurdybloop foo foo/bar")
+    c.ok("DELETE blurdybloop")
+    c.ok("DELETE foo")                                  # it has one below: its name stays
+    assert listed(c, "LIST \"\" *") == {"INBOX": set(), "foo": {"\\Noselect"}, "foo/bar": set()} \
+        or listed(c, "LIST \"\" *") == {"INBOX": set(), "foo/bar": set()}
+    c.no("SELECT foo")
+    c.no("DELETE foo")
+    c.ok("DELETE foo/bar")
+    # The same name again is another mailbox: its UIDs are told apart by UIDVALIDITY.
+    for i in range(3):
+        c.ok("CREATE again")
+        c.ok("APPEND again ", Literal(LUNCH))
+        c.ok("SELECT again")
+        c.ok("UNSELECT")
+        c.ok("DELETE again")
+
+
+def test_rename(box):
+    """Section 6.3.5."""
+    c, _ = box(small(3))
+    bare(c, "blurdybloop foo/bar")
+    c.ok("APPEND blurdybloop ", Literal(LUNCH))
+    c.ok("RENAME blurdybloop sarasoop")
+    c.ok("RENAME foo zowie")
+    names = listed(c, 'LIST "" *')
+    assert set(names) - {"zowie"} == {"INBOX", "sarasoop", "zowie/bar"}
+    c.ok("EXAMINE sarasoop")
+    assert c.box.count == 1
+    c.no("RENAME nope other")
+    c.no("RENAME sarasoop zowie/bar")
+    c.ok("CREATE INBOX/bar")
+    c.ok("RENAME INBOX old-mail")
+    assert set(listed(c, 'LIST "" *')) - {"zowie"} == {"INBOX", "INBOX/bar", "old-mail", "sarasoop", "zowie/bar"}
+    c.ok("SELECT INBOX")
+    assert c.box.count == 0
+    c.ok("SELECT old-mail")
+    assert c.box.count == 3
+    c.no("RENAME zowie zowie/below")
+
+
+def test_names_that_change_hands(box, shared_suite):
+    """APPEND, STATUS and COPY mean the mailbox that has the name now, whatever this session had open by it."""
+    c, address = box(small(2))
+    d = shared_suite.imap(address)
+    c.ok("CREATE one")
+    c.ok("APPEND one ", Literal(LUNCH))
+    d.ok("RENAME one two")
+    assert c.no("APPEND one ", Literal(LUNCH)).done.code == ("TRYCREATE", None)
+    d.ok("CREATE one")
+    c.ok("APPEND one ", Literal(LUNCH))
+    c.ok("COPY 1:2 one")
+    c.ok("SELECT one")
+    assert c.box.count == 3
+    d.ok("RENAME one three")
+    d.ok("CREATE one")
+    d.ok("APPEND one (\\Seen) ", Literal(LUNCH))
+    assert c.ok("STATUS one (MESSAGES)").of("STATUS")[0].data[1] == {"MESSAGES": 1}
+    assert c.ok("STATUS three (MESSAGES)").of("STATUS")[0].data[1] == {"MESSAGES": 3}
+    assert c.ok("STATUS two (MESSAGES)").of("STATUS")[0].data[1] == {"MESSAGES": 1}
+    d.ok("DELETE three")                                # which c has selected
+    for command in ("NOOP", "FETCH 1:* (FLAGS)", "STORE 1 +FLAGS (\\Seen)", "SEARCH ALL", "COPY 1 one", "EXPUNGE", "CHECK"):
+        try:
+            c.cmd(command)
+        except EOFError:
+            break
+    d.logout()
+
+
+def test_list_and_lsub(box):
+    """Sections 6.3.6 to 6.3.9."""
+    c, _ = box([])
+    bare(c, "#news/comp/mail/mime #news/comp/mail/misc Mail/foo Mail/meetings")
+    c.ok("SUBSCRIBE #news/comp/mail/mime")
+    c.ok("SUBSCRIBE #news/comp/mail/misc")
+    sep, = c.ok('LIST "" ""').of("LIST")
+    assert sep.data[:3] == (frozenset({"\\Noselect"}), "/", "")
+    assert set(listed(c, 'LIST Mail/ %')) == {"Mail/foo", "Mail/meetings"}
+    assert set(listed(c, 'LIST "" inbox')) == {"INBOX"}
+    assert set(listed(c, 'LIST "" "%/meetings"')) == {"Mail/meetings"}
+    assert listed(c, 'LSUB "#news/" "comp/mail/*"') == {"#news/comp/mail/mime": set(), "#news/comp/mail/misc": set()}
+    assert listed(c, 'LSUB "#news/" "comp/%"') == {"#news/comp/mail": {"\\Noselect"}}
+    c.ok("UNSUBSCRIBE #news/comp/mail/mime")
+    assert set(listed(c, 'LSUB "" *')) == {"#news/comp/mail/misc"}
+    c.ok("DELETE #news/comp/mail/misc")                 # the subscription stays
+    assert set(listed(c, 'LSUB "" *')) == {"#news/comp/mail/misc"}
+    for name, wire_name in (("\u53f0\u5317", "&U,BTFw-"), ("a&b", "a&-b")):
+        c.ok(f"CREATE {wire_name}")
+        assert set(listed(c, f'LIST "" {wire_name}')) == {wire_name}
+    for bad in ("&U,BTFw", "&Jjo!", "a&b", "&U,BTFw-&ZeVnLIqe-", "/a", "a//b", "&AGE-"):
+        assert c.cmd("CREATE ", Literal(bad.encode())).done.name in ("NO", "BAD"), bad
+    c.no("CREATE ", Literal(b"a\xffb"))
+
+
+def test_namespace(box):
+    """RFC 2342."""
+    c, _ = box([])
+    assert c.ok("NAMESPACE").of("NAMESPACE")[0].data == ((("", "/", {}),), None, None)
+
+
+FRUIT = "Fruit Fruit/Apple Fruit/Banana Tofu Vegetable Vegetable/Broccoli Vegetable/Corn"
+SUB = {"\\Subscribed"}
+
+
+def test_list_extended(box):
+    """RFC 5258 section 5: examples 1 to 3, 7, 9, 10."""
+    c, _ = box([])
+    bare(c, FRUIT, "INBOX Fruit/Banana Fruit/Peach Vegetable Vegetable/Broccoli")
+    assert set(listed(c, 'LIST "" "*"')) == {"INBOX"} | set(FRUIT.split())
+    assert listed(c, 'LIST (SUBSCRIBED) "" "*"') == {
+        "INBOX": SUB, "Fruit/Banana": SUB, "Fruit/Peach": SUB | {"\\NonExistent"}, "Vegetable": SUB, "Vegetable/Broccoli": SUB}
+    assert listed(c, 'LIST () "" "%" RETURN (CHILDREN)', CHILDREN) == {
+        "INBOX": {"\\HasNoChildren"}, "Fruit": {"\\HasChildren"}, "Tofu": {"\\HasNoChildren"}, "Vegetable": {"\\HasChildren"}}
+    names = listed(c, 'LIST (REMOTE) "" "*" RETURN (SUBSCRIBED)')
+    assert names == {n: SUB if n in ("INBOX", "Fruit/Banana", "Vegetable", "Vegetable/Broccoli") else set()
+                     for n in ["INBOX"] + FRUIT.split()}
+    assert set(listed(c, 'LIST "" ("INBOX" "Tofu" "Fruit/%")')) == {"INBOX", "Tofu", "Fruit/Apple", "Fruit/Banana"}
+    assert listed(c, 'LIST "" ()') == {} if c.cmd('LIST "" ()').ok else True
+    c.no('LIST (RECURSIVEMATCH) "" "*"', state="BAD")
+    c.no('LIST (RECURSIVEMATCH REMOTE) "" "*"', state="BAD")
+    c.no('LIST (FROB) "" "*"', state="BAD")
+    c.no('LIST "" "*" RETURN (FROB)', state="BAD")
+
+
+def test_list_recursivematch(box):
+    """RFC 5258 section 5, examples 8 to 10."""
+    c, _ = box([])
+    command = 'LIST (SUBSCRIBED RECURSIVEMATCH) "" "%"'
+    bare(c, "Foo Foo/Bar Foo/Baz Moo", "Foo/Baz")
+    assert listed(c, 'LIST "" "%" RETURN (CHILDREN)', CHILDREN) == {
+        "INBOX": {"\\HasNoChildren"}, "Foo": {"\\HasChildren"}, "Moo": {"\\HasNoChildren"}}
+    assert listed(c, 'LIST (SUBSCRIBED) "" "*"') == {"Foo/Baz": SUB}
+    assert listed(c, 'LIST (SUBSCRIBED) "" "%"') == {}
+    assert listed(c, command) == {"Foo": {"CHILDINFO"}}
+    c.ok("SUBSCRIBE Foo")
+    assert listed(c, command) == {"Foo": SUB | {"CHILDINFO"}}
+    c.ok("UNSUBSCRIBE Foo/Baz")
+    c.ok("SUBSCRIBE Moo")
+    assert listed(c, command + " RETURN (CHILDREN)", CHILDREN) == {
+        "Foo": SUB | {"\\HasChildren"}, "Moo": SUB | {"\\HasNoChildren"}}
+    c.ok("UNSUBSCRIBE Foo")
+    c.ok("UNSUBSCRIBE Moo")
+    assert listed(c, command) == {}
+    bare(c, "foo2 foo2/bar1 foo2/bar2 baz2 baz2/bar2 baz2/bar22 baz2/bar222 eps2 eps2/mamba qux2/bar2",
+         "foo2/bar1 foo2/bar2 baz2/bar2 baz2/bar22 baz2/bar222 eps2 eps2/mamba qux2/bar2")
+    got = listed(c, 'LIST (RECURSIVEMATCH SUBSCRIBED) "" "*2"')
+    want = {"foo2": {"CHILDINFO"}, "foo2/bar2": SUB, "baz2/bar2": SUB, "baz2/bar22": SUB, "baz2/bar222": SUB,
+            "eps2": SUB | {"CHILDINFO"}, "qux2/bar2": SUB}
+    may = {"baz2": {"CHILDINFO"}, "qux2": {"CHILDINFO", "\\NonExistent"}}     # a SHOULD NOT of section 3.5
+    assert {k: v for k, v in got.items() if k not in may} == want
+    assert all(got[k] == v for k, v in may.items() if k in got)
+    bare(c, "foo", "foo/bar")
+    assert listed(c, 'LIST (SUBSCRIBED) "" "foo/*"') == {"foo/bar": SUB | {"\\NonExistent"}}
+    assert listed(c, 'LIST (SUBSCRIBED RECURSIVEMATCH) "" foo RETURN (CHILDREN)', CHILDREN) == {
+        "foo": {"\\HasNoChildren", "CHILDINFO"}}
+
+
+def test_list_status(box):
+    """RFC 5819 section 3; RFC 8438, RFC 7889 section 3.2."""
+    c, _ = box(small(17))
+    c.ok("STORE 1 +FLAGS.SILENT (\\Seen)")
+    bare(c, "foo bar/below")
+    for i in range(30):
+        c.ok("APPEND foo (\\Seen) " if i == 3 else "APPEND foo ", Literal(b"Subject: x\r\n\r\n"))
+    r = c.ok('LIST "" % RETURN (STATUS (MESSAGES UNSEEN SIZE APPENDLIMIT))')
+    status = {x.data[0]: x.data[1] for x in r.of("STATUS")}
+    assert {k: (v["MESSAGES"], v["UNSEEN"]) for k, v in status.items()} == {"INBOX": (17, 16), "foo": (30, 29)}
+    assert status["foo"]["SIZE"] == 30 * 14 and status["foo"]["APPENDLIMIT"] == 257890
+    assert {x.data.mailbox for x in r.of("LIST")} == {"INBOX", "foo", "bar"}
+    r = c.ok('LIST (SUBSCRIBED RECURSIVEMATCH) "" "%" RETURN (STATUS (MESSAGES))')
+    assert r.of("STATUS") == []
+    c.ok("SUBSCRIBE bar/below")
+    r = c.ok('LIST (SUBSCRIBED RECURSIVEMATCH) "" "%" RETURN (STATUS (MESSAGES))')
+    assert [x.data.mailbox for x in r.of("LIST")] == ["bar"] and r.of("STATUS") == []
+
+
+def test_special_use(box):
+    """RFC 6154 section 5."""
+    c, _ = box([])
+    assert listed(c, 'LIST (SPECIAL-USE) "" "*"').keys() >= {"Drafts", "Sent", "Trash"}
+    got = listed(c, 'LIST "" "%" RETURN (SPECIAL-USE)')
+    assert got["INBOX"] == set() and "\\Sent" in got["Sent"] and "\\Trash" in got["Trash"]
+    bare(c)
+    c.ok("CREATE MySpecial (USE (\\Drafts \\Sent))")
+    assert listed(c, 'LIST (SPECIAL-USE) "" "*"') == {"MySpecial": {"\\Drafts", "\\Sent"}}
+    assert c.no("CREATE Everything (USE (\\All))").done.code == ("USEATTR", None) or True
+    assert c.no("CREATE Other (USE (\\Frob))").done.code == ("USEATTR", None)
+    assert c.no("CREATE Other (USE (\\Sent))").done.code == ("USEATTR", None)
+    assert "Other" not in listed(c, 'LIST "" "*"')
+    c.ok("RENAME MySpecial Mine")
+    assert listed(c, 'LIST "" "M*" RETURN (SPECIAL-USE)') == {"Mine": {"\\Drafts", "\\Sent"}}
+
+
 # ---- extensions -----------------------------------------------------------------------
 
 def test_idle(box, shared_suite):
