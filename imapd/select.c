@@ -206,9 +206,13 @@ do_status(struct session *s, struct imap_cmd *cmd)
 
 /* ---- IDLE ---- */
 
+/* What came since we last looked is told: whoever ends IDLE may have waited for just that. */
 static void
 idle_over(struct session *s, struct imap_cmd *cmd, struct bytes line)
 {
+	view_update(s, true);
+	if (s->quit)
+		return;
 	if (imap_done(line))
 		reply(s, cmd, "OK done");
 	else
