@@ -239,19 +239,19 @@ do_expunge(struct session *s, struct imap_cmd *cmd)
 
 /* Both sets have their numbers in the same order; those of the copies may have gaps, but rise. */
 static void
-put_copyuid(struct session *s, const struct storing *t, uint32_t validity, const uint32_t *uids)
+put_copyuid(struct session *s, uint32_t validity, const uint32_t *from, const uint32_t *to, size_t n)
 {
 	struct imap_set_writer w;
 
 	buf_fmt(&s->out, "[COPYUID %u ", (unsigned)validity);
 	imap_set_begin(&w, &s->out, 0);
-	for (size_t k = 0; k < t->n; k++)
-		imap_set_add(&w, s->view.told[t->place[k]].uid, s->view.told[t->place[k]].uid);
+	for (size_t k = 0; k < n; k++)
+		imap_set_add(&w, from[k], from[k]);
 	imap_set_end(&w);
 	buf_char(&s->out, ' ');
 	imap_set_begin(&w, &s->out, 0);
-	for (size_t k = 0; k < t->n; k++)
-		imap_set_add(&w, uids[k], uids[k]);
+	for (size_t k = 0; k < n; k++)
+		imap_set_add(&w, to[k], to[k]);
 	imap_set_end(&w);
 	buf_text(&s->out, "] ");
 }
@@ -271,20 +271,22 @@ static void
 copied(struct session *s, const struct imap_cmd *cmd, const struct storing *t, uint32_t validity, const uint32_t *uids)
 {
 	bool move = cmd->verb == IMAP_MOVE, told = uids_rise(uids, t->n);
+	uint32_t *from = arena_array(s->arena, t->n + 1, sizeof *from);
 
+	for (size_t k = 0; k < t->n; k++)
+		from[k] = s->view.told[t->place[k]].uid;	/* places are others after an expunge */
 	if (move && told) {			/* RFC 6851 section 4.3: before the expunges */
 		buf_text(&s->out, "* OK ");
-		put_copyuid(s, t, validity, uids);
+		put_copyuid(s, validity, from, uids, t->n);
 		buf_text(&s->out, "moved\r\n");
 	}
-	if (move)
-		view_update(s, true);
+	view_update(s, true);			/* the copies, too, if they are in this very mailbox */
 	if (s->quit)
 		return;
 	buf_add(&s->out, cmd->tag);
 	buf_text(&s->out, " OK ");
 	if (!move && told)
-		put_copyuid(s, t, validity, uids);
+		put_copyuid(s, validity, from, uids, t->n);
 	buf_text(&s->out, "done\r\n");
 }
 
