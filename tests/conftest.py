@@ -29,6 +29,8 @@ signal.signal(signal.SIGHUP, interrupted)
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="also the long forms of the tests, which take minutes each")
+    parser.addoption("--imap-seed", type=int, help="what test_imap_model does: a number that a failure has told")
+    parser.addoption("--imap-commands", type=int, help="how many commands that is")
 
 
 def pytest_configure(config):
