@@ -48,7 +48,7 @@ enum folder_result {
 	FOLDER_CHILDREN,	/* cannot be deleted: a name of levels that have mailboxes below it */
 	FOLDER_MANY,		/* [LIMIT]: FOLDERS_MAX, or levels */
 	FOLDER_USE_TAKEN,	/* [USEATTR]: another has it, or it cannot be had */
-	FOLDER_FAILED,		/* errno: [SERVERBUG], [OVERQUOTA] ...; the journal was told */
+	FOLDER_FAILED,		/* errno: [SERVERBUG], [OVERQUOTA] ... */
 };
 
 struct folders;

@@ -29,11 +29,12 @@
 static char	top[64], root[80], spec[100], why[200];
 static enum folder_layout layout;
 
+/* Thousands of changes, each with its syncs: in memory they take a tenth of the time. */
 static int
 begin(enum folder_layout l)
 {
 	layout = l;
-	snprintf(top, sizeof top, "/tmp/folders-test.XXXXXX");
+	snprintf(top, sizeof top, "%s/folders-test.XXXXXX", access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm" : "/tmp");
 	if (!mkdtemp(top))
 		return -1;
 	snprintf(root, sizeof root, "%s/Maildir", top);
