@@ -354,6 +354,17 @@ static const struct {
 	[IMAP_MOVE]	= { do_copy, BY_UID },
 };
 
+/* After a rest there are no mails to be named until it was looked again. */
+static bool
+prepare(struct session *s, const struct imap_cmd *cmd)
+{
+	enum when when = commands[cmd->verb].updates;
+
+	if (when != NEVER)
+		return view_update(s, cmd->uid || when == ALL);
+	return cmd->verb == IMAP_LOGOUT || !s->view.box || mailbox_scanned(s->view.box) || view_look(s);
+}
+
 static void
 run(struct session *s, struct imap_cmd *cmd)
 {
@@ -367,8 +378,7 @@ run(struct session *s, struct imap_cmd *cmd)
 		reply(s, cmd, "BAD not now: no mailbox is selected");
 		return;
 	}
-	if (commands[cmd->verb].updates != NEVER
-	    && !view_update(s, cmd->uid || commands[cmd->verb].updates == ALL)) {
+	if (!prepare(s, cmd)) {
 		if (!s->quit)
 			reply(s, cmd, "NO [UNAVAILABLE] the mailbox cannot be read now; try again later");
 		return;

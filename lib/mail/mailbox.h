@@ -152,8 +152,9 @@ bool		 mailbox_copy(struct mailbox *m, const size_t *which, size_t n, struct mai
  * else took away meanwhile is not in `to` either; its UID is 0. */
 bool		 mailbox_move(struct mailbox *m, const size_t *which, size_t n, struct mailbox *to, uint32_t *uids);
 
-/* Gives back what can be made again: for a session that idles. */
+/* Gives back what can be made again: for a session that idles. There are no mails until the next scan. */
 void		 mailbox_rest(struct mailbox *m);
+bool		 mailbox_scanned(const struct mailbox *m);
 
 /* The exclusive right to a POP3 session (RFC 1939 section 4): other POP3 sessions are kept out,
  * deliveries and IMAP are not. False: somebody has it. Goes with mailbox_close. */

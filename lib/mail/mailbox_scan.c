@@ -639,6 +639,7 @@ mailbox_pop3_lock(struct mailbox *m)
 	return ledger_lock_session(m->ledger);
 }
 
+bool mailbox_scanned(const struct mailbox *m) { return m->scanned; }
 uint32_t mailbox_uidvalidity(const struct mailbox *m) { return ledger_uidvalidity(m->ledger); }
 uint32_t mailbox_uidnext(const struct mailbox *m) { return ledger_uidnext(m->ledger); }
 size_t mailbox_count(const struct mailbox *m) { return m->n; }
