@@ -9,6 +9,7 @@ import re
 
 import pytest
 
+from hermodtest.imap import Literal
 from hermodtest.load import Load
 from hermodtest.proc import wait_for
 from hermodtest.suite import patience
@@ -163,3 +164,145 @@ def test_no_descriptor_is_left_open(make_suite):
     suite.wait_queue_empty()
     wait_for(lambda: not suite.processes("deliver") and counts() == before, 10 * patience(),
              why=lambda: f"before {before}, now {counts()}")
+
+
+# ---- what a session does to a mailbox: OK means that it is done, NO that it is not, and an end of the connection either ----
+
+class Kept:
+    """What one client was told of its messages, by number: where each may be (copies in INBOX, Sent, Trash), and flagged or not."""
+
+    def __init__(self):
+        self.where, self.flagged = {}, {}
+
+    def add(self, i, answer):
+        self.where[i] = {"OK": {(1, 0, 0)}, "NO": {(0, 0, 0)}}.get(answer, {(1, 0, 0), (0, 0, 0)})
+        self.flagged[i] = {False}
+
+    def change(self, i, answer, done, between=None):
+        """done, between: of one place each; between is what is left of a MOVE whose removal failed."""
+        after = {done(p) for p in self.where[i]}
+        either = self.where[i] | after | ({between(p) for p in self.where[i]} if between else set())
+        self.where[i] = after if answer == "OK" else self.where[i] if answer == "NO" and not between else either
+
+    def flag(self, i, answer):
+        self.flagged[i] = {True} if answer == "OK" else {True, False}
+
+    def expunge(self, i, answer):
+        gone = {(0, s, t) for _, s, t in self.where[i]}
+        self.where[i] = gone if answer == "OK" else self.where[i] | gone
+
+    def wrong(self, suite, user):
+        seen, flagged, out = {}, {}, []
+        with suite.imap(user) as c:
+            for k, name in enumerate(("INBOX", "Sent", "Trash")):
+                c.ok(f"SELECT {name}")
+                for r in c.ok("FETCH 1:* (BODY.PEEK[] FLAGS)").of("FETCH") if c.box.count else ():
+                    i = int(re.match(rb"Subject: (\d+)\r\n\r\n(?:all of it\r\n)+the end\r\n$", r.data["BODY[]"])[1])
+                    at = seen.setdefault(i, [0, 0, 0])
+                    at[k] += 1
+                    if k == 0:
+                        flagged[i] = "\\Flagged" in r.data["FLAGS"]
+            c.logout()
+        for i, may in self.where.items():
+            if tuple(seen.pop(i, (0, 0, 0))) not in may:
+                out.append(f"{i}: not in {may}")
+            if i in flagged and flagged[i] not in self.flagged[i]:
+                out.append(f"{i}: flagged is {flagged[i]}, should be {self.flagged[i]}")
+        return out + [f"{i} is unknown" for i in seen]
+
+
+def answer(c, *parts):
+    """OK, NO, or None: nobody knows."""
+    try:
+        r = c.cmd(*parts)
+        return r.done.name, r
+    except (EOFError, OSError):
+        return None, None
+
+
+def change_mail(suite, user, kept, first):
+    """One session: three messages, of which one is copied, one moved, one flagged, one removed. True: it went to its end."""
+    try:
+        c = suite.imap(user, timeout=10)
+        c.ok("SELECT INBOX")
+    except Exception:                   # it may fail at any point
+        return False
+    uids = {}
+    for i in range(first, first + 4):
+        name, r = answer(c, "APPEND INBOX ", Literal(b"Subject: %d\r\n\r\n" % i + b"all of it\r\n" * (500 * (i % 3) + 1) + b"the end\r\n"))
+        kept.add(i, name)
+        if name is None:
+            return False
+        if name == "OK" and r.code("APPENDUID"):
+            uids[i] = r.code("APPENDUID")[1][0][0]
+    for i, uid in uids.items():
+        k = i - first
+        if k == 0:
+            name, _ = answer(c, f"UID COPY {uid} Sent")
+            kept.change(i, name, lambda p: (p[0], p[1] + 1, p[2]))
+        elif k == 1:
+            name, _ = answer(c, f"UID MOVE {uid} Trash")
+            kept.change(i, name, lambda p: (0, p[1], p[2] + 1), lambda p: (p[0], p[1], p[2] + 1))
+        elif k == 2:
+            name, _ = answer(c, f"UID STORE {uid} +FLAGS (\\Flagged)")
+            kept.flag(i, name)
+        else:
+            name, _ = answer(c, f"UID STORE {uid} +FLAGS (\\Deleted)")
+            kept.expunge(i, None)
+            if name == "OK":
+                name, _ = answer(c, "EXPUNGE")
+                kept.expunge(i, name)
+        if name is None:
+            return False
+    c.close()
+    return True
+
+
+def try_imap(make_suite, rules):
+    suite = make_suite(users=["anna"], start=False, **SETTINGS)
+    suite.env = {"HERMOD_FAULT": ",".join(rules)}
+    print(suite.env["HERMOD_FAULT"])
+    suite.start()
+    kept = Kept()
+    for n in range(3):
+        change_mail(suite, "anna", kept, 10 * n)
+    hit = re.findall(r"fault: (\w+) \d+ of ([\w-]+)", suite.log())
+    suite.stop()
+    suite.env = {}
+    suite.start()
+    wrong = kept.wrong(suite, "anna")
+    assert not wrong, "\n".join(wrong)
+    assert change_mail(suite, "anna", kept, 100), "all works again"
+    wrong = kept.wrong(suite, "anna")
+    assert not wrong, "\n".join(wrong)
+    for folder in ("", ".Sent", ".Trash"):
+        at = os.path.join(suite.maildir("anna").path, folder)
+        assert "unlinkat" in suite.log() or not os.listdir(os.path.join(at, "tmp")) or "unlinkat" in ",".join(rules)
+        assert not [f for f in os.listdir(at) if ".new" in f]
+    suite.stop()
+    return hit
+
+
+def test_some_imap_calls(make_suite):
+    seed = int(os.environ.get("HERMOD_SEED", random.randrange(1000000)))
+    chance = random.Random(seed)
+    print("seed", seed)
+    hit = []
+    for call in CALLS:
+        often = call in ("calloc", "realloc", "close", "openat", "writev")
+        nth = int(2 ** (chance.uniform(3, 8) if often else chance.uniform(0, 5)))
+        forever = "+" if chance.random() < 0.2 and call not in ("calloc", "realloc", "openat") else ""
+        hit += try_imap(make_suite, [f"imapd:{call}:~{nth}{forever}:{chance.choice(CALLS[call])}"])
+    assert hit                          # else nothing was tried
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("call", CALLS)
+def test_all_imap_calls(make_suite, call):
+    nth, misses = 1, 0
+    while misses < 2 and nth < 400:
+        hit = []
+        for error in CALLS[call]:
+            hit += try_imap(make_suite, [f"imapd:{call}:~{nth}:{error}"])
+        misses = 0 if hit else misses + 1
+        nth += 1 if nth < 40 else nth // 8
