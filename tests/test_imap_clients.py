@@ -82,9 +82,9 @@ class Others(threading.Thread):
     """While it lasts, a filter delivers a message each few milliseconds, and a hand moves some of them about: every
     fifth is removed, others go from new/ to cur/ or get a flag. What a client does to a file first is what counts."""
 
-    def __init__(self, path, prefix="by-others", pause=0.01):
+    def __init__(self, path, prefix="by-others", pause=0.01, hand=True):
         super().__init__()
-        self.path, self.prefix, self.pause = path, prefix, pause
+        self.path, self.prefix, self.pause, self.hand = path, prefix, pause, hand
         self.delivered, self.removed, self.failure = [], set(), None
         self.over = threading.Event()
 
@@ -100,7 +100,7 @@ class Others(threading.Thread):
             n = len(self.delivered)
             self.delivered.append(f"{self.prefix}-{n}")
             drop(self.path, self.delivered[-1])
-            if hand.random() < 0.7:
+            if self.hand and hand.random() < 0.7:
                 self.touch(hand.randrange(n + 1))
 
     def touch(self, n):
@@ -176,6 +176,22 @@ def test_others_are_told_of_behind_a_fetch(shared_suite):
             assert {r.name for r in got.untagged[1:]} >= {"EXISTS", "FETCH"}, got.untagged
         a.cmd("LOGOUT")
         b.cmd("LOGOUT")
+
+
+def test_what_idle_told_of_can_be_fetched(shared_suite):
+    """Memory that was given back while it idled is no loss."""
+    address, inbox = filled(shared_suite, "idled", 1)
+    with shared_suite.imap(address) as c:
+        c.cmd("SELECT INBOX")
+        for n in range(2, 4):
+            idle = c.start("IDLE")
+            drop(inbox, f"idled-{n}")
+            wait_for(lambda: c.read().name == "EXISTS" and c.box.count == n, 20 * patience())
+            c.raw(b"DONE\r\n")
+            assert c.finish(idle).ok
+            got = c.cmd(f"FETCH {n} RFC822.SIZE")
+            assert got.ok and [r.number for r in got.of("FETCH")] == [n], got.done
+        c.cmd("LOGOUT")
 
 
 def test_a_uid_that_is_gone_is_no_error(shared_suite):
@@ -347,7 +363,7 @@ def test_fetchmail(shared_suite, home):
 
 
 def test_fetchmail_idles(shared_suite, home):
-    """What a filter delivers is fetched at once, and deleted, while others work."""
+    """What a filter delivers is fetched at once, and deleted, while that goes on."""
     need(("fetchmail", "fetchmail"))
     address, inbox = filled(shared_suite, "fetchidle", 1)
     command = fetchmail(home, shared_suite, address, "nokeep fetchall idle folder INBOX")
@@ -358,7 +374,7 @@ def test_fetchmail_idles(shared_suite, home):
             wait_for(lambda: "IDLE" in (home / "out").read_text(), 20 * patience(), why=lambda: (home / "out").read_text())
             shared_suite.send(address, mail("fetchidle-1").replace(b"\n", b"\r\n"))
             wait_for(lambda: len(mda_got(home)) == 2, 20 * patience(), why=lambda: (home / "out").read_text())
-            with Others(inbox, pause=0.05) as others:
+            with Others(inbox, pause=0.05, hand=False) as others:	# it ends when somebody else removes a message
                 time.sleep(SECONDS)
             wait_for(lambda: not marks(inbox), 20 * patience(), why=lambda: f"{files(inbox)}\n" + (home / "out").read_text())
         finally:
