@@ -262,7 +262,7 @@ static bool
 uids_rise(const uint32_t *uids, size_t n)
 {
 	for (size_t k = 0; k < n; k++)
-		if (uids[k] == 0 || (k > 0 && uids[k] <= uids[k - 1]))
+		if (k > 0 && uids[k] <= uids[k - 1])
 			return false;
 	return n > 0;
 }
@@ -270,14 +270,20 @@ uids_rise(const uint32_t *uids, size_t n)
 static void
 copied(struct session *s, const struct imap_cmd *cmd, const struct storing *t, uint32_t validity, const uint32_t *uids)
 {
-	bool move = cmd->verb == IMAP_MOVE, told = uids_rise(uids, t->n);
-	uint32_t *from = arena_array(s->arena, t->n + 1, sizeof *from);
+	uint32_t *from = arena_array(s->arena, t->n + 1, sizeof *from), *to = arena_array(s->arena, t->n + 1, sizeof *to);
+	bool move = cmd->verb == IMAP_MOVE, told;
+	size_t n = 0;
 
-	for (size_t k = 0; k < t->n; k++)
-		from[k] = s->view.told[t->place[k]].uid;	/* places are others after an expunge */
+	for (size_t k = 0; k < t->n; k++) {
+		if (uids[k] == 0)
+			continue;		/* another session was faster and has moved that one */
+		from[n] = s->view.told[t->place[k]].uid;	/* places are others after an expunge */
+		to[n++] = uids[k];
+	}
+	told = uids_rise(to, n) && (move || n == t->n);
 	if (move && told) {			/* RFC 6851 section 4.3: before the expunges */
 		buf_text(&s->out, "* OK ");
-		put_copyuid(s, validity, from, uids, t->n);
+		put_copyuid(s, validity, from, to, n);
 		buf_text(&s->out, "moved\r\n");
 	}
 	view_update(s, true);			/* the copies, too, if they are in this very mailbox */
@@ -286,7 +292,7 @@ copied(struct session *s, const struct imap_cmd *cmd, const struct storing *t, u
 	buf_add(&s->out, cmd->tag);
 	buf_text(&s->out, " OK ");
 	if (!move && told)
-		put_copyuid(s, validity, from, uids, t->n);
+		put_copyuid(s, validity, from, to, n);
 	buf_text(&s->out, "done\r\n");
 }
 
