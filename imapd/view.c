@@ -339,6 +339,8 @@ view_mark_seen(struct session *s, const struct places *p)
 	size_t *which = arena_array(s->arena, p->n + 1, sizeof *which), n = 0;
 	enum flag_changed *result;
 
+	if (!view_look(s))		/* what was told may be old: another may have taken \Seen away since */
+		return;
 	for (size_t k = 0; k < p->n; k++) {
 		size_t i;
 

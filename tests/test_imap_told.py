@@ -58,3 +58,11 @@ def test_recent_goes_with_the_expunge(two):
     assert not a.ok("FETCH 1 (RFC822.SIZE)").of("RECENT", "EXPUNGE")
     c = a.ok("NOOP")
     assert [r.number for r in c.of("RECENT")] == [2]
+
+
+def test_reading_marks_what_another_has_unmarked(two):
+    a, b = two
+    a.ok("FETCH 1 (FLAGS BODY[TEXT])")
+    b.ok("STORE 1 -FLAGS.SILENT (\\Seen)")
+    a.ok("FETCH 1 (BODY[TEXT])")
+    assert "\\Seen" in b.ok("FETCH 1 (FLAGS)").of("FETCH")[-1].data["FLAGS"]
