@@ -344,9 +344,13 @@ class Run:
             uids = uids[:1] or [s.box.uids()[0]]
             text, uid = set_text(uids), "UID "
 
-        def after(c):
+        def after(c, raced=False):
+            nonlocal uids
             if not c.ok and c.done.name != "NO":
                 raise Broken(f"COPY: {c.done}")
+            if raced and move and c.ok:         # each message is moved by one of them; it says which it has got
+                said = c.code("COPYUID")
+                uids = expand(said[1]) if said else []
             if not s.view.readonly or not move:
                 self.ok_or_gone(s, c, uids)
             s.account.model.copy(s.view, uids, name, c, move=move)
@@ -533,7 +537,7 @@ class Run:
             s.client.uid_state = a.uid_state
         # In the order of their UIDs; who found something gone comes behind who took it.
         for _, c, after in sorted(started, key=lambda x: self.place(x[1])):
-            after(c)
+            after(c, True) if "MOVE" in c.name else after(c)
         for s, _, _ in started:
             self.check(s, s.client.ok("NOOP"))
 
@@ -709,16 +713,13 @@ class Run:
     def adopt(self, a, name, c, maybe):
         folder = a.model.folders[name]
         seen = {x.uid: x for x in c.box.slots}
-        a.model.learn(folder, [u for u in seen if u in folder.messages
-                               or any(m.guess for m in folder.alive())] if not self.arrivals(maybe) else [])
         candidates = self.arrivals(maybe, a)
         folder.event += 1
+        self.bind(folder, seen)
         for m in list(folder.certain()):
             x = seen.get(m.uid)
             gone_fine = any(k[0] == "gone" and (k[2] is None or m.uid in k[2]) for k in maybe)
             if x is None:
-                if m.guess:
-                    continue
                 if not gone_fine:
                     raise Broken(f"UID {m.uid} of {name} is lost by a kill")
                 m.died = folder.event
@@ -741,6 +742,22 @@ class Run:
             if octets is None:
                 raise Broken(f"UID {uid} of {name} is of nobody")
             a.model.add(folder, uid, seen[uid].flags - {"\\Recent"}, None, octets)
+
+    def bind(self, folder, seen):
+        """UIDs that were guessed, by what the messages are."""
+        guesses = [m for m in folder.alive() if m.guess]
+        for m in guesses:
+            del folder.messages[m.uid]
+        folder.uidnext = max(list(folder.messages) + [0]) + 1 if guesses else folder.uidnext
+        for m in guesses:
+            fits = [u for u, x in seen.items() if u not in folder.messages
+                    and x.static["BODY[]"] in (digest(m.octets), m.octets)]
+            if not fits:
+                raise Broken(f"a message that came as UID {m.uid} or so is lost by a kill")
+            m.uid, m.guess = fits[0], False
+            folder.messages[m.uid] = m
+        folder.messages = dict(sorted(folder.messages.items()))
+        folder.uidnext = max([folder.uidnext] + [u + 1 for u in folder.messages])
 
     def arrivals(self, maybe, a=None):
         """{digest: octets} of messages that may have come."""
