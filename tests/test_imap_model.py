@@ -913,9 +913,10 @@ def run(seed, commands):
 
 
 def test_random_commands(request):
+    """A minute or less on two cores."""
     seed = request.config.getoption("--imap-seed")
     run(random.randrange(2 ** 32) if seed is None else seed,
-        request.config.getoption("--imap-commands") or (1000 if sanitized() else 3000))
+        request.config.getoption("--imap-commands") or (3500 if sanitized() else 5000))
 
 
 @pytest.mark.long
