@@ -47,6 +47,8 @@ def test_uid_of_others_changes(two):
     a.ok("UID FETCH 1:* (FLAGS)")
     b.ok("STORE 1 +FLAGS.SILENT (\\Flagged)")
     assert all("UID" in r.data for r in a.ok("UID FETCH 3 (RFC822.SIZE)").of("FETCH"))
+    b.ok("STORE 1 -FLAGS.SILENT (\\Flagged)")
+    assert ["UID" in r.data for r in a.ok("NOOP").of("FETCH")] == [True]
 
 
 def test_recent_goes_with_the_expunge(two):
@@ -58,11 +60,3 @@ def test_recent_goes_with_the_expunge(two):
     assert not a.ok("FETCH 1 (RFC822.SIZE)").of("RECENT", "EXPUNGE")
     c = a.ok("NOOP")
     assert [r.number for r in c.of("RECENT")] == [2]
-
-
-def test_reading_marks_what_another_has_unmarked(two):
-    a, b = two
-    a.ok("FETCH 1 (FLAGS BODY[TEXT])")
-    b.ok("STORE 1 -FLAGS.SILENT (\\Seen)")
-    a.ok("FETCH 1 (BODY[TEXT])")
-    assert "\\Seen" in b.ok("FETCH 1 (FLAGS)").of("FETCH")[-1].data["FLAGS"]
