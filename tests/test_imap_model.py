@@ -399,6 +399,8 @@ class Run:
     def op_status(self, s):
         name = self.mailbox()
         items = self.some(("MESSAGES", "UNSEEN", "UIDNEXT", "UIDVALIDITY", "RECENT", "SIZE", "HIGHESTMODSEQ"), 1)
+        if name == s.name and s.account.model.folders[name] in s.account.model.damaged:
+            items = [i for i in items if i != "HIGHESTMODSEQ"] or ["UIDNEXT"]       # as in Store.check_slot
 
         def after(c):
             self.must_ok(c)
@@ -582,7 +584,8 @@ class Run:
 
     def hand_adds(self, a, name):
         octets, sub = self.message(), self.rng.choice(("new", "cur"))
-        flags = self.few(list(SYSTEM)[:5]) if sub == "cur" and self.rng.random() < 0.5 else []
+        # One that is \\Deleted may go before anybody is told its UID.
+        flags = self.few(f for f in list(SYSTEM)[:5] if f != "\\Deleted") if sub == "cur" else []
         now = time.time_ns() // 1000
         base = f"{now // 1000000}.M{now % 1000000}P{os.getpid()}Q{self.serial}.hand"
         suffix = ":2," + "".join(sorted(SYSTEM[f] for f in flags)) if sub == "cur" else ""
@@ -606,6 +609,8 @@ class Run:
             return
         base, _, letters = os.path.basename(path).partition(":2,")
         flag = self.rng.choice(list(SYSTEM)[:5])
+        if m.guess and flag == "\\Deleted":
+            return
         flags = set(next(iter(m.now()))) ^ {flag}
         changed = set(letters) ^ {SYSTEM[flag]}
         self.say("hand", f"{'+' if flag in flags else '-'}{flag} {a.user} {name} UID {m.uid}")
