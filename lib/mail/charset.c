@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <iconv.h>
 #include <locale.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <wctype.h>
 
 #include "base/log.h"
@@ -15,7 +18,8 @@
 
 enum how {
 	ANY,			/* charset_any */
-	OCTET,			/* an octet a character: `above` */
+	OCTET,			/* an octet a character: its row of `above` */
+	UTF16, UTF32,		/* units of 2 and 4 octets */
 	CONVERTER,		/* iconv */
 };
 
@@ -23,9 +27,11 @@ struct charset {
 	const char	*name;		/* as it is registered */
 	const char	*converter;	/* iconv's; NULL: the name */
 	const char	*aliases;	/* small letters and digits alone, a space between */
-	enum how	how;		/* as wanted; OCTET may turn out to be none */
+	enum how	how;		/* as wanted; OCTET may turn out to be CONVERTER */
 	bool		open;
-	uint16_t	above[128];	/* characters of octets from 128 on */
+	bool		big;		/* of UTF16 and UTF32: the most significant octet is the first */
+	bool		marked;		/* of them: U+FEFF at the start, which is none of the text, tells */
+	bool		begun;		/* of them: the start of the text was seen */
 	iconv_t		cd;
 };
 
@@ -68,10 +74,10 @@ static struct charset charsets[] = {
 	{ "IBM866", NULL, "cp866 866", .how = OCTET },
 	{ "macintosh", "MACINTOSH", "mac macroman xmacroman", .how = OCTET },
 	{ "UTF-7", NULL, "unicode11utf7 unicode20utf7", .how = CONVERTER },
-	{ "UTF-16", NULL, "ucs2 iso10646ucs2 unicode", .how = CONVERTER },
-	{ "UTF-16LE", NULL, "", .how = CONVERTER },
-	{ "UTF-16BE", NULL, "", .how = CONVERTER },
-	{ "UTF-32", NULL, "ucs4 iso10646ucs4", .how = CONVERTER },
+	{ "UTF-16", NULL, "ucs2 iso10646ucs2 unicode", .how = UTF16, .open = true, .marked = true },
+	{ "UTF-16LE", NULL, "", .how = UTF16, .open = true },
+	{ "UTF-16BE", NULL, "", .how = UTF16, .open = true, .big = true },
+	{ "UTF-32", NULL, "ucs4 iso10646ucs4", .how = UTF32, .open = true, .marked = true },
 	{ "GB2312", "GB18030", "csgb2312 gb231280 euccn xgb2312 eucgb2312cn", .how = CONVERTER },
 	{ "GBK", "GB18030", "cp936 ms936 windows936 xgbk", .how = CONVERTER },
 	{ "GB18030", NULL, "gb180302000 gb180302005", .how = CONVERTER },
@@ -90,6 +96,7 @@ static const uint16_t windows_1252[32] = {
 	0x17e, 0x178,
 };
 
+static uint16_t above[LEN(charsets)][128];	/* characters of octets from 128 on; 0: this charset has no table */
 static uint16_t lower[65536];	/* 0: the character itself */
 
 /* ---- opening ---- */
@@ -110,36 +117,92 @@ character_of(iconv_t cd, unsigned char octet)
 	return c;
 }
 
+static iconv_t
+open_converter(const struct charset *c)
+{
+	return iconv_open("UTF-8", c->converter != NULL ? c->converter : c->name);
+}
+
 /* All characters of it at once; false: it is not ASCII and 128 others. */
 static bool
-read_octets(struct charset *c)
+read_octets(iconv_t cd, uint16_t row[128])
 {
 	for (unsigned i = 0; i < 128; i++)
-		if (character_of(c->cd, (unsigned char)i) != i)
+		if (character_of(cd, (unsigned char)i) != i)
 			return false;
 	for (unsigned i = 0; i < 128; i++) {
-		uint32_t above = character_of(c->cd, (unsigned char)(i + 128));
+		uint32_t c = character_of(cd, (unsigned char)(i + 128));
 
-		if (above < 128 || above > UINT16_MAX)
+		if (c < 128 || c > UINT16_MAX)
 			return false;
-		c->above[i] = (uint16_t)above;
+		row[i] = (uint16_t)c;
 	}
 	return true;
+}
+
+/* Rows of charsets that cannot be read stay 0. */
+static void
+read_tables(uint16_t rows[LEN(charsets)][128])
+{
+	for (size_t i = 0; i < LEN(charsets); i++) {
+		iconv_t cd = (iconv_t)-1;
+
+		if (charsets[i].how == OCTET)
+			cd = open_converter(&charsets[i]);
+		if (cd == (iconv_t)-1)
+			continue;
+		if (!read_octets(cd, rows[i]))
+			memset(rows[i], 0, sizeof rows[i]);
+		iconv_close(cd);
+	}
+}
+
+static bool
+ended_well(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) == -1)
+		if (errno != EINTR)
+			return false;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/*
+ * By a fork, into memory that both see. glibc keeps the last converters mapped though they are closed, 5 mappings
+ * each; those of a fork go with it, and who forks a process for each session pays for none of them.
+ */
+static bool
+read_tables_apart(void)
+{
+	void *shared = mmap(NULL, sizeof above, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	bool good;
+	pid_t pid;
+
+	if (shared == MAP_FAILED)
+		return false;
+	pid = fork();
+	if (pid == 0) {
+		read_tables(shared);
+		_exit(0);
+	}
+	good = pid != -1 && ended_well(pid);
+	if (good)
+		memcpy(above, shared, sizeof above);
+	munmap(shared, sizeof above);
+	return good;
 }
 
 static void
 open_charset(struct charset *c)
 {
-	c->cd = iconv_open("UTF-8", c->converter != NULL ? c->converter : c->name);
-	if (c->cd == (iconv_t)-1)
-		return;
-	c->open = true;
-	if (c->how != OCTET)
-		return;
-	if (read_octets(c))
-		iconv_close(c->cd);
-	else
+	if (c->how == OCTET && above[c - charsets][0] != 0) {
+		c->open = true;
+	} else if (c->how == OCTET || c->how == CONVERTER) {
 		c->how = CONVERTER;
+		c->cd = open_converter(c);
+		c->open = c->cd != (iconv_t)-1;
+	}
 }
 
 static void
@@ -172,9 +235,10 @@ charsets_open(void)
 	if (opened)
 		return;
 	opened = true;
+	if (!read_tables_apart())
+		read_tables(above);
 	for (size_t i = 0; i < LEN(charsets); i++)
-		if (charsets[i].how != ANY)
-			open_charset(&charsets[i]);
+		open_charset(&charsets[i]);
 	open_letters();
 }
 
@@ -231,7 +295,7 @@ charset_any(void)
 bool
 charset_is_plain(const struct charset *c)
 {
-	return c->how != CONVERTER;
+	return c->how == ANY || c->how == OCTET;
 }
 
 void
@@ -247,8 +311,13 @@ charset_names(struct buf *out)
 void
 charset_begin(const struct charset *c)
 {
+	struct charset *mine = &charsets[c - charsets];
+
 	if (c->how == CONVERTER)
 		iconv(c->cd, NULL, NULL, NULL, NULL);
+	mine->begun = !c->marked;
+	if (c->marked)
+		mine->big = false;
 }
 
 /* Octets of ASCII at the front of s, at most max. */
@@ -302,10 +371,10 @@ take_any(struct bytes *in, unsigned char *out)
 static size_t
 take_octet(const struct charset *c, struct bytes *in, unsigned char *out)
 {
-	uint32_t above = c->above[in->p[0] - 128];
+	uint32_t character = above[c - charsets][in->p[0] - 128];
 
 	*in = bytes_skip(*in, 1);
-	return utf8_put(above, out);
+	return utf8_put(character, out);
 }
 
 /* Of a charset that is ASCII and more. */
@@ -331,6 +400,82 @@ convert_plain(const struct charset *c, struct bytes *in, bool last, unsigned cha
 	}
 	return done;
 }
+
+/* ---- UTF-16 (RFC 2781) and UTF-32 ---- */
+
+static uint32_t
+unit(const unsigned char *p, size_t n, bool big)
+{
+	uint32_t u = 0;
+
+	for (size_t i = 0; i < n; i++)
+		u = u << 8 | p[big ? i : n - 1 - i];
+	return u;
+}
+
+/* One character, well or not, at the front of s: its octets; 0: some are missing. RFC 2781 section 2.2. */
+static size_t
+wide_character(const struct charset *c, struct bytes s, uint32_t *out)
+{
+	size_t n = c->how == UTF16 ? 2 : 4;
+	uint32_t low;
+
+	if (s.n < n)
+		return 0;
+	*out = unit(s.p, n, c->big);
+	if (c->how == UTF32 || *out < 0xd800 || *out > 0xdbff)
+		return n;
+	if (s.n < 4)
+		return 0;
+	low = unit(s.p + 2, 2, c->big);
+	if (low < 0xdc00 || low > 0xdfff)
+		return 2;		/* which is malformed, but the next may stand for itself */
+	*out = 0x10000 + ((*out - 0xd800) << 10) + (low - 0xdc00);
+	return 4;
+}
+
+/*
+ * Takes the mark at the start. Without one the text is little-endian: so has who leaves it out, who is on Windows, and
+ * so have browsers and glibc, though RFC 2781 section 4.3 would have it big-endian. false: more octets have to come.
+ */
+static bool
+take_mark(struct charset *c, struct bytes *in)
+{
+	size_t n = c->how == UTF16 ? 2 : 4;
+
+	if (in->n < n)
+		return false;
+	c->begun = true;
+	c->big = unit(in->p, n, true) == 0xfeff;
+	if (c->big || unit(in->p, n, false) == 0xfeff)
+		*in = bytes_skip(*in, n);
+	return true;
+}
+
+static size_t
+convert_wide(struct charset *c, struct bytes *in, bool last, unsigned char *out, size_t room)
+{
+	size_t done = 0, n, put;
+	uint32_t character;
+
+	if (!c->begun && !take_mark(c, in) && !last)
+		return 0;
+	while (in->n > 0 && room - done >= 4) {
+		n = wide_character(c, *in, &character);
+		if (n == 0 && !last)
+			break;
+		if (n == 0) {
+			n = in->n;
+			character = REPLACEMENT;
+		}
+		*in = bytes_skip(*in, n);
+		put = utf8_put(character, out + done);
+		done += put > 0 ? put : utf8_put(REPLACEMENT, out + done);
+	}
+	return done;
+}
+
+/* ---- iconv ---- */
 
 /* What a converter gives is not always UTF-8: glibc's UTF-7 lets surrogates pass. */
 static void
@@ -374,7 +519,12 @@ size_t
 charset_convert(const struct charset *c, struct bytes *in, bool last, unsigned char *out, size_t room)
 {
 	must(room >= CHARSET_ROOM);
-	return c->how == CONVERTER ? convert_other(c, in, last, out, room) : convert_plain(c, in, last, out, room);
+	switch (c->how) {
+	case CONVERTER:	return convert_other(c, in, last, out, room);
+	case UTF16:
+	case UTF32:	return convert_wide(&charsets[c - charsets], in, last, out, room);
+	default:	return convert_plain(c, in, last, out, room);
+	}
 }
 
 /* ---- letters ---- */

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: ISC */
+#include <iconv.h>
+
 #include "base/testing.h"
 #include "base/mem.h"
 #include "mail/charset.h"
+#include "proto/utf8.h"
 
 static const struct { const char *charset, *in, *want; } rows[] = {
 	{ "us-ascii", "", "" },
@@ -28,7 +31,20 @@ static const struct { const char *charset, *in, *want; } rows[] = {
 	{ "ks_c_5601-1987", "\xb0\xa1", "\xea\xb0\x80" },
 	{ "utf-7", "a+AOQ-b", "a\xc3\xa4" "b" },
 	{ "utf-16be", "a", "\xef\xbf\xbd" },
+	{ "utf-16be", "\xfe\xff\x20\xac", "\xef\xbb\xbf\xe2\x82\xac" },	/* its mark is text */
+	{ "utf-16le", "\x3d\xd8\x01\xde", "\xf0\x9f\x98\x81" },
+	{ "utf-16", "\xfe\xff\x20\xac\xfe\xff", "\xe2\x82\xac\xef\xbb\xbf" },
+	{ "utf-16", "\xff\xfe\xac\x20", "\xe2\x82\xac" },
+	{ "utf-16", "\xac\x20", "\xe2\x82\xac" },
+	{ "utf-16", "\xfe", "\xef\xbf\xbd" },
+	{ "utf-16", "\xfe\xff", "" },
+	{ "utf-32", "\xac\x20\x01\x01", "\xef\xbf\xbd" },			/* above U+10FFFF */
+	{ "utf-32", "\xfe\xff", "\xef\xbf\xbd" },
 	/* malformed: the rest still counts */
+	{ "utf-16be", "\xdc\x01\x20\xac", "\xef\xbf\xbd\xe2\x82\xac" },
+	{ "utf-16be", "\xd8\x01\x20\xac", "\xef\xbf\xbd\xe2\x82\xac" },
+	{ "utf-16be", "\xd8\x01\xd8\x3d\xde\x01", "\xef\xbf\xbd\xf0\x9f\x98\x81" },
+	{ "utf-16be", "\x20\xac\xd8\x3d\xde", "\xe2\x82\xac\xef\xbf\xbd" },
 	{ "gb18030", "a\xff" "b\x81", "a\xef\xbf\xbd" "b\xef\xbf\xbd" },
 	{ "euc-jp", "\xa4" "a\xa4", "\xef\xbf\xbd" "a\xef\xbf\xbd" },
 };
@@ -78,6 +94,112 @@ test_rows(void **state)
 			assert_row_bytes(rows[i].in, buf_bytes(&got), text(rows[i].want));
 			buf_fini(&got);
 		}
+	}
+}
+
+/* Those that are tables, and iconv's name of what they are a copy of. */
+static const struct { const char *charset, *converter; } tables[] = {
+	{ "ISO-8859-1", "WINDOWS-1252" }, { "windows-1252", "WINDOWS-1252" }, { "ISO-8859-15", "ISO-8859-15" },
+	{ "ISO-8859-2", "ISO-8859-2" }, { "ISO-8859-3", "ISO-8859-3" }, { "ISO-8859-4", "ISO-8859-4" },
+	{ "ISO-8859-5", "ISO-8859-5" }, { "ISO-8859-6", "ISO-8859-6" }, { "ISO-8859-7", "ISO-8859-7" },
+	{ "ISO-8859-8", "ISO-8859-8" }, { "ISO-8859-9", "WINDOWS-1254" }, { "ISO-8859-10", "ISO-8859-10" },
+	{ "ISO-8859-13", "ISO-8859-13" }, { "ISO-8859-14", "ISO-8859-14" }, { "ISO-8859-16", "ISO-8859-16" },
+	{ "windows-1250", "WINDOWS-1250" }, { "windows-1251", "WINDOWS-1251" }, { "windows-1253", "WINDOWS-1253" },
+	{ "windows-1254", "WINDOWS-1254" }, { "windows-1255", "WINDOWS-1255" }, { "windows-1256", "WINDOWS-1256" },
+	{ "windows-1257", "WINDOWS-1257" }, { "windows-874", "CP874" }, { "KOI8-R", "KOI8-R" }, { "KOI8-U", "KOI8-U" },
+	{ "IBM437", "IBM437" }, { "IBM850", "IBM850" }, { "IBM852", "IBM852" }, { "IBM866", "IBM866" },
+	{ "macintosh", "MACINTOSH" },
+};
+
+/* What iconv makes of an octet, U+FFFD if nothing. */
+static struct bytes
+by_iconv(iconv_t cd, unsigned char octet, unsigned char room[16])
+{
+	char *in = (char *)&octet, *out = (char *)room;
+	size_t in_n = 1, out_n = 16;
+
+	iconv(cd, NULL, NULL, NULL, NULL);
+	if (iconv(cd, &in, &in_n, &out, &out_n) == (size_t)-1 || iconv(cd, NULL, NULL, &out, &out_n) == (size_t)-1)
+		return text("\xef\xbf\xbd");
+	return bytes_of(room, 16 - out_n);
+}
+
+static void
+test_tables(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LEN(tables); i++) {
+		const struct charset *c = charset_find(text(tables[i].charset));
+		iconv_t cd = iconv_open("UTF-8", tables[i].converter);
+
+		if (c == NULL && cd == (iconv_t)-1)
+			continue;		/* not glibc's; test_rows tells */
+		assert_non_null(c);
+		assert_true(charset_is_plain(c));
+		for (unsigned o = 0; o < 256; o++) {
+			unsigned char octet = (unsigned char)o, got[CHARSET_ROOM], want[16];
+			struct bytes in = bytes_of(&octet, 1);
+
+			charset_begin(c);
+			assert_row_bytes(tables[i].charset,
+			    bytes_of(got, charset_convert(c, &in, true, got, sizeof got)), by_iconv(cd, octet, want));
+		}
+		iconv_close(cd);
+	}
+}
+
+/* None is a table that is not compared with iconv's. */
+static void
+test_tables_all(void **state)
+{
+	struct buf names;
+	struct bytes rest;
+	size_t found = 0;
+
+	(void)state;
+	buf_init(&names, 10000);
+	charset_names(&names);
+	for (rest = buf_bytes(&names); rest.n > 0; found++) {
+		struct bytes name = bytes_cut(&rest, ' ');
+		size_t i = 0;
+
+		if (!charset_is_plain(charset_find(name)) || charset_find(name) == charset_any() || found < 2)
+			continue;
+		while (i < LEN(tables) && !bytes_eq(text(tables[i].charset), name))
+			i++;
+		assert_true(i < LEN(tables));
+	}
+	buf_fini(&names);
+}
+
+static const char *const wide[] = { "UTF-16", "UTF-16LE", "UTF-16BE", "UTF-32" };
+
+/* Every character, encoded by iconv, which puts a mark before it where a mark belongs. */
+static void
+test_wide(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LEN(wide); i++) {
+		const struct charset *c = charset_find(text(wide[i]));
+		iconv_t cd = iconv_open(wide[i], "UTF-8");
+
+		assert_true(cd != (iconv_t)-1);
+		for (uint32_t u = 0; u <= 0x10ffff; u += u < 0x3000 ? 1 : 0x101) {
+			unsigned char utf8[4], encoded[16], got[CHARSET_ROOM];
+			char *from = (char *)utf8, *to = (char *)encoded;
+			size_t n = utf8_put(u, utf8), from_n = n, to_n = sizeof encoded;
+			struct bytes in;
+
+			if (n == 0)
+				continue;
+			iconv(cd, NULL, NULL, NULL, NULL);
+			assert_int_equal(iconv(cd, &from, &from_n, &to, &to_n), 0);
+			in = bytes_of(encoded, sizeof encoded - to_n);
+			charset_begin(c);
+			assert_row_bytes(wide[i],
+			    bytes_of(got, charset_convert(c, &in, true, got, sizeof got)), bytes_of(utf8, n));
+		}
+		iconv_close(cd);
 	}
 }
 
@@ -145,7 +267,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows), cmocka_unit_test(test_names), cmocka_unit_test(test_fold),
+		cmocka_unit_test(test_rows), cmocka_unit_test(test_tables), cmocka_unit_test(test_tables_all),
+		cmocka_unit_test(test_wide), cmocka_unit_test(test_names), cmocka_unit_test(test_fold),
 	};
 
 	return cmocka_run_group_tests(tests, open_all, NULL);
