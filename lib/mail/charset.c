@@ -14,24 +14,47 @@
 #include "proto/utf8.h"
 
 #define REPLACEMENT	0xfffd
+#define NOTHING		UINT32_MAX	/* octets that are no character, but tell of those that follow */
 #define PLAIN_MAX	32	/* octets of a name, letters and digits alone */
+#define ROW		94	/* of a set of ISO 2022: as many rows */
 
 enum how {
 	ANY,			/* charset_any */
 	OCTET,			/* an octet a character: its row of `above` */
+	VIETNAMESE,		/* OCTET, and an accent is joined to the letter before it */
+	PAIRS,			/* OCTET, and what is none there is the first of two */
+	EUC_JP,
+	ISO2022_JP, ISO2022_KR,
+	UTF7,
 	UTF16, UTF32,		/* units of 2 and 4 octets */
 	CONVERTER,		/* iconv */
+};
+
+/* Sets of ISO 2022: those that have a table, and those that need none. */
+enum set { JISX0208, JISX0212, GB2312, KSC5601, SETS, ASCII = SETS, ROMAN, KANA };
+
+/* Where the text stands, of those that depend on it. */
+struct state {
+	bool		begun;		/* UTF16, UTF32: the start was seen */
+	bool		big;		/* UTF16, UTF32: the most significant octet is the first */
+	bool		base64, fresh;	/* UTF7: after +, and right after it */
+	unsigned	count;		/* UTF7: bits that wait, the low ones of `bits` */
+	uint32_t	bits;
+	uint32_t	high;		/* UTF7: half of a pair of surrogates, 0: none */
+	enum set	set;		/* ISO2022_JP, ISO2022_KR */
+	const struct charset *single;	/* ISO2022_JP: from 160 on after ESC N; NULL: none */
 };
 
 struct charset {
 	const char	*name;		/* as it is registered */
 	const char	*converter;	/* iconv's; NULL: the name */
 	const char	*aliases;	/* small letters and digits alone, a space between */
-	enum how	how;		/* as wanted; OCTET may turn out to be CONVERTER */
+	enum how	how;		/* as wanted; without its table it is CONVERTER */
 	bool		open;
-	bool		big;		/* of UTF16 and UTF32: the most significant octet is the first */
-	bool		marked;		/* of them: U+FEFF at the start, which is none of the text, tells */
-	bool		begun;		/* of them: the start of the text was seen */
+	bool		big;		/* UTF16, UTF32: the most significant octet is the first */
+	bool		marked;		/* UTF16, UTF32: U+FEFF at the start, which is none of the text, tells */
+	unsigned	pairs;		/* PAIRS: which table */
+	struct state	state;
 	iconv_t		cd;
 };
 
@@ -64,7 +87,7 @@ static struct charset charsets[] = {
 	{ "windows-1255", "WINDOWS-1255", "cp1255 xcp1255", .how = OCTET },
 	{ "windows-1256", "WINDOWS-1256", "cp1256 xcp1256", .how = OCTET },
 	{ "windows-1257", "WINDOWS-1257", "cp1257 xcp1257", .how = OCTET },
-	{ "windows-1258", "WINDOWS-1258", "cp1258 xcp1258", .how = CONVERTER },
+	{ "windows-1258", "WINDOWS-1258", "cp1258 xcp1258", .how = VIETNAMESE },
 	{ "windows-874", "CP874", "cp874 iso885911 tis620 dos874", .how = OCTET },
 	{ "KOI8-R", NULL, "koi8 koi cskoi8r", .how = OCTET },
 	{ "KOI8-U", NULL, "koi8ru", .how = OCTET },
@@ -73,7 +96,7 @@ static struct charset charsets[] = {
 	{ "IBM852", NULL, "cp852 852", .how = OCTET },
 	{ "IBM866", NULL, "cp866 866", .how = OCTET },
 	{ "macintosh", "MACINTOSH", "mac macroman xmacroman", .how = OCTET },
-	{ "UTF-7", NULL, "unicode11utf7 unicode20utf7", .how = CONVERTER },
+	{ "UTF-7", NULL, "unicode11utf7 unicode20utf7", .how = UTF7, .open = true },
 	{ "UTF-16", NULL, "ucs2 iso10646ucs2 unicode", .how = UTF16, .open = true, .marked = true },
 	{ "UTF-16LE", NULL, "", .how = UTF16, .open = true },
 	{ "UTF-16BE", NULL, "", .how = UTF16, .open = true, .big = true },
@@ -82,11 +105,11 @@ static struct charset charsets[] = {
 	{ "GBK", "GB18030", "cp936 ms936 windows936 xgbk", .how = CONVERTER },
 	{ "GB18030", NULL, "gb180302000 gb180302005", .how = CONVERTER },
 	{ "Big5", "BIG5-HKSCS", "cnbig5 xxbig5 csbig5 cp950 big5hkscs", .how = CONVERTER },
-	{ "EUC-JP", NULL, "xeuc xeucjp ujis", .how = CONVERTER },
-	{ "Shift_JIS", "CP932", "sjis xsjis mskanji cp932 ms932 windows31j csshiftjis", .how = CONVERTER },
-	{ "ISO-2022-JP", "ISO-2022-JP-2", "iso2022jp2 csiso2022jp cp50220 cp50221", .how = CONVERTER },
-	{ "EUC-KR", "UHC", "ksc56011987 ksc5601 ksc56011989 cp949 windows949 uhc korean", .how = CONVERTER },
-	{ "ISO-2022-KR", NULL, "csiso2022kr", .how = CONVERTER },
+	{ "EUC-JP", NULL, "xeuc xeucjp ujis", .how = EUC_JP },
+	{ "Shift_JIS", "CP932", "sjis xsjis mskanji cp932 ms932 windows31j csshiftjis", .how = PAIRS, .pairs = 0 },
+	{ "ISO-2022-JP", "ISO-2022-JP-2", "iso2022jp2 csiso2022jp cp50220 cp50221", .how = ISO2022_JP },
+	{ "EUC-KR", "UHC", "ksc56011987 ksc5601 ksc56011989 cp949 windows949 uhc korean", .how = PAIRS, .pairs = 1 },
+	{ "ISO-2022-KR", NULL, "csiso2022kr", .how = ISO2022_KR },
 };
 
 /* What windows-1252 has for 128 to 159; from 160 on it is Unicode. Where it has nothing, a control stays one. */
@@ -96,25 +119,44 @@ static const uint16_t windows_1252[32] = {
 	0x17e, 0x178,
 };
 
-static uint16_t above[LEN(charsets)][128];	/* characters of octets from 128 on; 0: this charset has no table */
+/* Accents of windows-1258. */
+static const unsigned char accents[] = { 0xcc, 0xd2, 0xde, 0xec, 0xf2 };
+
+/* Read once; 0: there is none. */
+struct tables {
+	uint16_t	above[LEN(charsets)][128];	/* characters of octets from 128 on, REPLACEMENT: none */
+	uint16_t	pairs[2][128][256];		/* by the first octet, from 128 on, and the second */
+	uint16_t	sets[SETS][ROW * ROW];
+	uint16_t	joined[LEN(accents)][256];	/* windows-1258: with a letter before it */
+};
+static struct tables tables;
 static uint16_t lower[65536];	/* 0: the character itself */
 
 /* ---- opening ---- */
 
-/* The character that one octet is; REPLACEMENT: none. */
+/* The one character that some octets are; REPLACEMENT: none, or more. */
 static uint32_t
-character_of(iconv_t cd, unsigned char octet)
+character_of(iconv_t cd, const unsigned char *octets, size_t n)
 {
 	unsigned char utf8[16];
-	char *in = (char *)&octet, *out = (char *)utf8;
-	size_t in_n = 1, out_n = sizeof utf8;
-	uint32_t c = REPLACEMENT;
+	char *in = (char *)(uintptr_t)octets, *out = (char *)utf8;
+	size_t out_n = sizeof utf8;
+	uint32_t c;
 
 	iconv(cd, NULL, NULL, NULL, NULL);
-	if (iconv(cd, &in, &in_n, &out, &out_n) == (size_t)-1 || iconv(cd, NULL, NULL, &out, &out_n) == (size_t)-1)
+	if (iconv(cd, &in, &n, &out, &out_n) == (size_t)-1 || iconv(cd, NULL, NULL, &out, &out_n) == (size_t)-1)
 		return REPLACEMENT;
-	utf8_take(bytes_of(utf8, sizeof utf8 - out_n), &c);
-	return c;
+	n = utf8_take(bytes_of(utf8, sizeof utf8 - out_n), &c);
+	return n > 0 && n == sizeof utf8 - out_n ? c : REPLACEMENT;
+}
+
+/* As it stands in a table that has 0 for none. */
+static uint16_t
+entry_of(iconv_t cd, const unsigned char *octets, size_t n)
+{
+	uint32_t c = character_of(cd, octets, n);
+
+	return c == REPLACEMENT || c > UINT16_MAX ? 0 : (uint16_t)c;
 }
 
 static iconv_t
@@ -127,34 +169,91 @@ open_converter(const struct charset *c)
 static bool
 read_octets(iconv_t cd, uint16_t row[128])
 {
-	for (unsigned i = 0; i < 128; i++)
-		if (character_of(cd, (unsigned char)i) != i)
-			return false;
-	for (unsigned i = 0; i < 128; i++) {
-		uint32_t c = character_of(cd, (unsigned char)(i + 128));
+	for (unsigned i = 0; i < 256; i++) {
+		unsigned char octet = (unsigned char)i;
+		uint32_t c = character_of(cd, &octet, 1);
 
-		if (c < 128 || c > UINT16_MAX)
+		if (i < 128 ? c != i : c < 128 || c > UINT16_MAX)
 			return false;
-		row[i] = (uint16_t)c;
+		if (i >= 128)
+			row[i - 128] = (uint16_t)c;
 	}
 	return true;
 }
 
-/* Rows of charsets that cannot be read stay 0. */
 static void
-read_tables(uint16_t rows[LEN(charsets)][128])
+read_pairs(iconv_t cd, uint16_t table[128][256])
 {
-	for (size_t i = 0; i < LEN(charsets); i++) {
-		iconv_t cd = (iconv_t)-1;
+	for (unsigned i = 0; i < 128 * 256; i++) {
+		const unsigned char pair[] = { (unsigned char)(128 + i / 256), (unsigned char)(i % 256) };
 
-		if (charsets[i].how == OCTET)
-			cd = open_converter(&charsets[i]);
-		if (cd == (iconv_t)-1)
-			continue;
-		if (!read_octets(cd, rows[i]))
-			memset(rows[i], 0, sizeof rows[i]);
-		iconv_close(cd);
+		table[i / 256][i % 256] = entry_of(cd, pair, 2);
 	}
+}
+
+static void
+read_joined(iconv_t cd, uint16_t table[LEN(accents)][256])
+{
+	for (unsigned i = 0; i < LEN(accents) * 256; i++) {
+		const unsigned char pair[] = { (unsigned char)(i % 256), accents[i / 256] };
+
+		table[i / 256][i % 256] = entry_of(cd, pair, 2);
+	}
+}
+
+/* Tables of that one charset stay 0 if it cannot be read. */
+static void
+read_charset(const struct charset *c, struct tables *t)
+{
+	uint16_t *row = t->above[c - charsets];
+	iconv_t cd;
+
+	if (c->how != OCTET && c->how != VIETNAMESE && c->how != PAIRS)
+		return;
+	cd = open_converter(c);
+	if (cd == (iconv_t)-1)
+		return;
+	if (!read_octets(cd, row))
+		memset(row, 0, sizeof t->above[0]);
+	else if (c->how == PAIRS)
+		read_pairs(cd, t->pairs[c->pairs]);
+	else if (c->how == VIETNAMESE)
+		read_joined(cd, t->joined);
+	iconv_close(cd);
+}
+
+/* Where its sets are as they are in ISO 2022, but for the eighth bit. */
+static const struct { const char *converter; unsigned char shift; } sources[SETS] = {
+	[JISX0208] = { "EUC-JP", 0 },
+	[JISX0212] = { "EUC-JP", 0x8f },
+	[GB2312]   = { "EUC-CN", 0 },
+	[KSC5601]  = { "EUC-KR", 0 },
+};
+
+static void
+read_set(enum set set, uint16_t table[ROW * ROW])
+{
+	iconv_t cd = iconv_open("UTF-8", sources[set].converter);
+	size_t skip = sources[set].shift == 0 ? 1 : 0;
+
+	if (cd == (iconv_t)-1)
+		return;
+	for (unsigned i = 0; i < ROW * ROW; i++) {
+		const unsigned char s[] = { sources[set].shift, (unsigned char)(0xa1 + i / ROW),
+			(unsigned char)(0xa1 + i % ROW) };
+
+		table[i] = entry_of(cd, s + skip, sizeof s - skip);
+	}
+	iconv_close(cd);
+}
+
+static void
+read_tables(struct tables *t)
+{
+	for (size_t i = 0; i < LEN(charsets); i++)
+		read_charset(&charsets[i], t);
+	for (enum set set = 0; set < SETS; set++)
+		read_set(set, t->sets[set]);
 }
 
 static bool
@@ -175,7 +274,7 @@ ended_well(pid_t pid)
 static bool
 read_tables_apart(void)
 {
-	void *shared = mmap(NULL, sizeof above, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *shared = mmap(NULL, sizeof tables, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	bool good;
 	pid_t pid;
 
@@ -188,21 +287,34 @@ read_tables_apart(void)
 	}
 	good = pid != -1 && ended_well(pid);
 	if (good)
-		memcpy(above, shared, sizeof above);
-	munmap(shared, sizeof above);
+		memcpy(&tables, shared, sizeof tables);
+	munmap(shared, sizeof tables);
 	return good;
+}
+
+/* The table is there that it is made by; those of ISO 2022 have ideographs in row 48, U+AC00 is in row 16. */
+static bool
+has_table(const struct charset *c)
+{
+	switch (c->how) {
+	case OCTET:
+	case VIETNAMESE:
+	case PAIRS:		return tables.above[c - charsets][0] != 0;
+	case EUC_JP:
+	case ISO2022_JP:	return tables.sets[JISX0208][(48 - 1) * ROW] != 0;
+	case ISO2022_KR:	return tables.sets[KSC5601][(16 - 1) * ROW] != 0;
+	default:		return false;
+	}
 }
 
 static void
 open_charset(struct charset *c)
 {
-	if (c->how == OCTET && above[c - charsets][0] != 0) {
-		c->open = true;
-	} else if (c->how == OCTET || c->how == CONVERTER) {
+	if (!c->open && !has_table(c)) {
 		c->how = CONVERTER;
 		c->cd = open_converter(c);
-		c->open = c->cd != (iconv_t)-1;
 	}
+	c->open = c->how != CONVERTER || c->cd != (iconv_t)-1;
 }
 
 static void
@@ -236,7 +348,7 @@ charsets_open(void)
 		return;
 	opened = true;
 	if (!read_tables_apart())
-		read_tables(above);
+		read_tables(&tables);
 	for (size_t i = 0; i < LEN(charsets); i++)
 		open_charset(&charsets[i]);
 	open_letters();
@@ -315,9 +427,7 @@ charset_begin(const struct charset *c)
 
 	if (c->how == CONVERTER)
 		iconv(c->cd, NULL, NULL, NULL, NULL);
-	mine->begun = !c->marked;
-	if (c->marked)
-		mine->big = false;
+	mine->state = (struct state){ .begun = !c->marked, .big = c->big, .set = ASCII };
 }
 
 /* Octets of ASCII at the front of s, at most max. */
@@ -371,7 +481,7 @@ take_any(struct bytes *in, unsigned char *out)
 static size_t
 take_octet(const struct charset *c, struct bytes *in, unsigned char *out)
 {
-	uint32_t character = above[c - charsets][in->p[0] - 128];
+	uint32_t character = tables.above[c - charsets][in->p[0] - 128];
 
 	*in = bytes_skip(*in, 1);
 	return utf8_put(character, out);
@@ -401,6 +511,285 @@ convert_plain(const struct charset *c, struct bytes *in, bool last, unsigned cha
 	return done;
 }
 
+/*
+ * ---- a character after the other ----
+ *
+ * Those below take the character at the front of s, which is not empty, as *out: REPLACEMENT if it is malformed,
+ * NOTHING if what they took is none. Returned are its octets; 0: some are missing. A character is put, and nothing
+ * taken, when s is not done with: *again.
+ */
+
+static uint32_t
+or_replacement(uint16_t entry)
+{
+	return entry != 0 ? entry : REPLACEMENT;
+}
+
+static uint32_t
+octet_character(const struct charset *c, unsigned char octet)
+{
+	return octet < 128 ? octet : tables.above[c - charsets][octet - 128];
+}
+
+static size_t
+take_pairs(struct charset *c, struct bytes s, uint32_t *out)
+{
+	uint16_t pair;
+
+	*out = octet_character(c, s.p[0]);
+	if (*out != REPLACEMENT)
+		return 1;
+	if (s.n < 2)
+		return 0;
+	pair = tables.pairs[c->pairs][s.p[0] - 128][s.p[1]];
+	*out = or_replacement(pair);
+	return pair != 0 ? 2 : 1;
+}
+
+static size_t
+take_vietnamese(struct charset *c, struct bytes s, uint32_t *out)
+{
+	*out = octet_character(c, s.p[0]);
+	for (size_t i = 0; i < LEN(accents); i++) {
+		uint16_t joined = tables.joined[i][s.p[0]];
+
+		if (joined == 0)
+			continue;
+		if (s.n < 2)
+			return 0;
+		if (s.p[1] == accents[i]) {
+			*out = joined;
+			return 2;
+		}
+	}
+	return 1;
+}
+
+/* The two octets at p, without the eighth bit, in a set; REPLACEMENT: none. */
+static uint32_t
+set_character(enum set set, const unsigned char *p)
+{
+	unsigned row = (p[0] & 0x7fu) - 0x21, cell = (p[1] & 0x7fu) - 0x21;
+
+	return row < ROW && cell < ROW ? or_replacement(tables.sets[set][row * ROW + cell]) : REPLACEMENT;
+}
+
+static size_t
+take_euc_jp(struct bytes s, uint32_t *out)
+{
+	size_t n = s.p[0] == 0x8f ? 3 : 2;
+
+	*out = s.p[0];
+	if (s.p[0] < 0x8e || (s.p[0] > 0x8f && s.p[0] < 0xa0))
+		return 1;
+	if (s.n < n)
+		return 0;
+	*out = REPLACEMENT;
+	if (s.p[1] < 0xa1 || s.p[n - 1] < 0xa1)
+		return 1;
+	if (s.p[0] != 0x8e)
+		*out = set_character(n == 3 ? JISX0212 : JISX0208, s.p + n - 2);
+	else if (s.p[1] <= 0xdf)
+		*out = 0xff61u + (s.p[1] - 0xa1u);
+	return *out != REPLACEMENT ? n : 1;
+}
+
+/* ---- ISO-2022-JP (RFC 1468, RFC 1554), ISO-2022-KR (RFC 1557) ---- */
+
+static const struct { const char *sequence; enum set set; } escapes[] = {
+	{ "\x1b(B", ASCII },
+	{ "\x1b(J", ROMAN },
+	{ "\x1b(I", KANA },		/* of no RFC, but of much mail */
+	{ "\x1b$@", JISX0208 },
+	{ "\x1b$B", JISX0208 },
+	{ "\x1b$A", GB2312 },
+	{ "\x1b$(C", KSC5601 },
+	{ "\x1b$(D", JISX0212 },
+};
+
+/* s and the sequence are the same as far as both go. */
+static bool
+begins_as(struct bytes s, const char *sequence)
+{
+	struct bytes whole = text(sequence);
+
+	return bytes_starts(s, whole) || (s.n < whole.n && bytes_starts(whole, s));
+}
+
+static size_t
+take_escape_jp(struct charset *c, struct bytes s, uint32_t *out)
+{
+	*out = NOTHING;
+	for (size_t i = 0; i < LEN(escapes); i++) {
+		size_t n = strlen(escapes[i].sequence);
+
+		if (!begins_as(s, escapes[i].sequence))
+			continue;
+		if (s.n < n)
+			return 0;
+		c->state.set = escapes[i].set;
+		return n;
+	}
+	if (s.p[1] != '.' && s.p[1] != 'N')
+		goto malformed;
+	if (s.n < 3)
+		return 0;
+	if (s.p[1] == '.' && (s.p[2] == 'A' || s.p[2] == 'F')) {
+		c->state.single = charset_find(text(s.p[2] == 'A' ? "ISO-8859-1" : "ISO-8859-7"));
+		return 3;
+	}
+	if (s.p[1] == 'N' && c->state.single != NULL && c->state.single->how == OCTET && s.p[2] >= 0x20
+	    && s.p[2] < 0x80) {
+		*out = octet_character(c->state.single, s.p[2] | 0x80);
+		return 3;
+	}
+malformed:
+	*out = REPLACEMENT;
+	return 1;
+}
+
+/* That its sets are those of KS C 5601 is said once, at the start, and nothing else could be. */
+static size_t
+take_escape_kr(struct bytes s, uint32_t *out)
+{
+	*out = NOTHING;
+	if (begins_as(s, "\x1b$)C"))
+		return s.n < 4 ? 0 : 4;
+	*out = REPLACEMENT;
+	return 1;
+}
+
+static size_t
+take_in_set(const struct charset *c, struct bytes s, uint32_t *out)
+{
+	unsigned char o = s.p[0];
+
+	switch (c->state.set) {
+	case ASCII:
+		*out = o;
+		return 1;
+	case ROMAN:
+		*out = o == '\\' ? 0xa5u : o == '~' ? 0x203eu : o;
+		return 1;
+	case KANA:
+		*out = o < 0x60 ? 0xff40u + o : REPLACEMENT;
+		return 1;
+	default:
+		if (s.n < 2)
+			return 0;
+		*out = s.p[1] < 0x80 ? set_character(c->state.set, s.p) : REPLACEMENT;
+		return s.p[1] > 0x20 && s.p[1] < 0x7f ? 2 : 1;
+	}
+}
+
+static size_t
+take_iso2022(struct charset *c, struct bytes s, uint32_t *out)
+{
+	unsigned char o = s.p[0];
+
+	if (o == 0x1b)
+		return c->how == ISO2022_KR ? take_escape_kr(s, out) : take_escape_jp(c, s, out);
+	if (c->how == ISO2022_KR && (o == 0x0e || o == 0x0f)) {
+		c->state.set = o == 0x0e ? KSC5601 : ASCII;
+		*out = NOTHING;
+		return 1;
+	}
+	if (o == '\n')
+		c->state.single = NULL;		/* RFC 1554 */
+	if (o > 0x20 && o < 0x7f)
+		return take_in_set(c, s, out);
+	*out = o < 0x80 ? o : REPLACEMENT;
+	return 1;
+}
+
+/* ---- UTF-7 (RFC 2152) ---- */
+
+static bool
+is_high(uint32_t u)
+{
+	return u >= 0xd800 && u <= 0xdbff;
+}
+
+static bool
+is_low(uint32_t u)
+{
+	return u >= 0xdc00 && u <= 0xdfff;
+}
+
+static uint32_t
+joined(uint32_t high, uint32_t low)
+{
+	return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+}
+
+/* Of an octet of base64, or 64. */
+static unsigned
+sextet(unsigned char o)
+{
+	if (ascii_alnum(o))
+		return o <= '9' ? 52u + o - '0' : o <= 'Z' ? (unsigned)o - 'A' : 26u + o - 'a';
+	return o == '+' ? 62 : o == '/' ? 63 : 64;
+}
+
+/* A unit of UTF-16 has come. false: the one before it had to be the first half of a pair, and was not. */
+static bool
+take_unit(struct state *t, uint32_t u, uint32_t *out)
+{
+	uint32_t high = t->high;
+
+	t->high = 0;
+	if (high != 0 && !is_low(u)) {
+		*out = REPLACEMENT;
+		return false;
+	}
+	*out = high != 0 ? joined(high, u) : is_high(u) ? NOTHING : u;
+	if (is_high(u))
+		t->high = u;
+	return true;
+}
+
+static size_t
+take_base64(struct state *t, unsigned char o, uint32_t *out, bool *again)
+{
+	unsigned six = sextet(o), count = t->count + 6;
+	uint32_t bits = t->bits << 6 | six;
+
+	*out = NOTHING;
+	if (six == 64 && t->high != 0) {
+		*again = !take_unit(t, 0, out);
+		return 0;
+	}
+	if (six == 64) {
+		t->base64 = false;
+		*out = o == '-' ? (t->fresh ? '+' : NOTHING) : o < 0x80 ? o : REPLACEMENT;
+		return 1;
+	}
+	if (count >= 16) {
+		count -= 16;
+		if (!take_unit(t, bits >> count & 0xffff, out)) {
+			*again = true;
+			return 0;
+		}
+	}
+	t->fresh = false;
+	t->count = count;
+	t->bits = bits;
+	return 1;
+}
+
+static size_t
+take_utf7(struct state *t, struct bytes s, uint32_t *out, bool *again)
+{
+	unsigned char o = s.p[0];
+
+	if (t->base64)
+		return take_base64(t, o, out, again);
+	*out = o == '+' ? NOTHING : o < 0x80 ? o : REPLACEMENT;
+	if (o == '+')
+		*t = (struct state){ .base64 = true, .fresh = true };
+	return 1;
+}
+
 /* ---- UTF-16 (RFC 2781) and UTF-32 ---- */
 
 static uint32_t
@@ -413,64 +802,95 @@ unit(const unsigned char *p, size_t n, bool big)
 	return u;
 }
 
-/* One character, well or not, at the front of s: its octets; 0: some are missing. RFC 2781 section 2.2. */
+/*
+ * The mark at the start. Without one the text is little-endian: so has who leaves it out, who is on Windows, and so
+ * have browsers and glibc, though RFC 2781 section 4.3 would have it big-endian.
+ */
 static size_t
-wide_character(const struct charset *c, struct bytes s, uint32_t *out)
+take_mark(struct state *t, const unsigned char *p, size_t n, bool *again)
+{
+	t->begun = true;
+	t->big = unit(p, n, true) == 0xfeff;
+	*again = !t->big && unit(p, n, false) != 0xfeff;
+	return *again ? 0 : n;
+}
+
+/* RFC 2781 section 2.2. */
+static size_t
+take_wide(struct charset *c, struct bytes s, uint32_t *out, bool *again)
 {
 	size_t n = c->how == UTF16 ? 2 : 4;
 	uint32_t low;
 
+	*out = NOTHING;
 	if (s.n < n)
 		return 0;
-	*out = unit(s.p, n, c->big);
-	if (c->how == UTF32 || *out < 0xd800 || *out > 0xdbff)
+	if (!c->state.begun)
+		return take_mark(&c->state, s.p, n, again);
+	*out = unit(s.p, n, c->state.big);
+	if (c->how == UTF32 || !is_high(*out))
 		return n;
 	if (s.n < 4)
 		return 0;
-	low = unit(s.p + 2, 2, c->big);
-	if (low < 0xdc00 || low > 0xdfff)
+	low = unit(s.p + 2, 2, c->state.big);
+	if (!is_low(low))
 		return 2;		/* which is malformed, but the next may stand for itself */
-	*out = 0x10000 + ((*out - 0xd800) << 10) + (low - 0xdc00);
+	*out = joined(*out, low);
 	return 4;
 }
 
-/*
- * Takes the mark at the start. Without one the text is little-endian: so has who leaves it out, who is on Windows, and
- * so have browsers and glibc, though RFC 2781 section 4.3 would have it big-endian. false: more octets have to come.
- */
-static bool
-take_mark(struct charset *c, struct bytes *in)
-{
-	size_t n = c->how == UTF16 ? 2 : 4;
+/* ---- those ---- */
 
-	if (in->n < n)
-		return false;
-	c->begun = true;
-	c->big = unit(in->p, n, true) == 0xfeff;
-	if (c->big || unit(in->p, n, false) == 0xfeff)
-		*in = bytes_skip(*in, n);
-	return true;
+static size_t
+take(struct charset *c, struct bytes s, uint32_t *out, bool *again)
+{
+	switch (c->how) {
+	case PAIRS:		return take_pairs(c, s, out);
+	case VIETNAMESE:	return take_vietnamese(c, s, out);
+	case EUC_JP:		return take_euc_jp(s, out);
+	case ISO2022_JP:
+	case ISO2022_KR:	return take_iso2022(c, s, out);
+	case UTF7:		return take_utf7(&c->state, s, out, again);
+	case UTF16:
+	case UTF32:		return take_wide(c, s, out, again);
+	default:		must(false);
+	}
+}
+
+/* Surrogates, and what is above U+10FFFF, are malformed too. */
+static size_t
+put(uint32_t character, unsigned char *out)
+{
+	size_t n = character == NOTHING ? 0 : utf8_put(character, out);
+
+	return n > 0 || character == NOTHING ? n : utf8_put(REPLACEMENT, out);
+}
+
+/* As take, of what is the end of the text and lacks octets. */
+static size_t
+take_cut(const struct charset *c, struct bytes s, uint32_t *out)
+{
+	*out = c->how == VIETNAMESE ? octet_character(c, s.p[0]) : REPLACEMENT;
+	return c->how == UTF16 || c->how == UTF32 ? s.n : 1;
 }
 
 static size_t
-convert_wide(struct charset *c, struct bytes *in, bool last, unsigned char *out, size_t room)
+convert_taken(struct charset *c, struct bytes *in, bool last, unsigned char *out, size_t room)
 {
-	size_t done = 0, n, put;
-	uint32_t character;
+	size_t done = 0;
 
-	if (!c->begun && !take_mark(c, in) && !last)
-		return 0;
 	while (in->n > 0 && room - done >= 4) {
-		n = wide_character(c, *in, &character);
-		if (n == 0 && !last)
-			break;
-		if (n == 0) {
-			n = in->n;
-			character = REPLACEMENT;
+		uint32_t character = NOTHING;
+		bool again = false;
+		size_t n = take(c, *in, &character, &again);
+
+		if (n == 0 && !again) {
+			if (!last)
+				break;
+			n = take_cut(c, *in, &character);
 		}
 		*in = bytes_skip(*in, n);
-		put = utf8_put(character, out + done);
-		done += put > 0 ? put : utf8_put(REPLACEMENT, out + done);
+		done += put(character, out + done);
 	}
 	return done;
 }
@@ -520,10 +940,10 @@ charset_convert(const struct charset *c, struct bytes *in, bool last, unsigned c
 {
 	must(room >= CHARSET_ROOM);
 	switch (c->how) {
+	case ANY:
+	case OCTET:	return convert_plain(c, in, last, out, room);
 	case CONVERTER:	return convert_other(c, in, last, out, room);
-	case UTF16:
-	case UTF32:	return convert_wide(&charsets[c - charsets], in, last, out, room);
-	default:	return convert_plain(c, in, last, out, room);
+	default:	return convert_taken(&charsets[c - charsets], in, last, out, room);
 	}
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <iconv.h>
+#include <string.h>
 
 #include "base/testing.h"
 #include "base/mem.h"
@@ -40,7 +41,21 @@ static const struct { const char *charset, *in, *want; } rows[] = {
 	{ "utf-16", "\xfe\xff", "" },
 	{ "utf-32", "\xac\x20\x01\x01", "\xef\xbf\xbd" },			/* above U+10FFFF */
 	{ "utf-32", "\xfe\xff", "\xef\xbf\xbd" },
+	{ "iso-2022-jp", "\x1b(I1\x1b(B1", "\xef\xbd\xb1" "1" },
+	{ "iso-2022-jp", "\x1b.A\x1bNd\n\x1bNd", "\xc3\xa4\n\xef\xbf\xbdNd" },	/* RFC 1554: it ends with the line */
+	{ "iso-2022-jp", "\x1b$B$\"\n$\"\x1b(Ba", "\xe3\x81\x82\n\xe3\x81\x82" "a" },
+	{ "iso-2022-kr", "\x1b$)C\x0e\x30\x21\x0f" "a", "\xea\xb0\x80" "a" },
+	{ "windows-1258", "a\xec" "b\xec\xe2\xec" "a", "\xc3\xa1" "b\xcc\x81\xe1\xba\xa5" "a" },
+	{ "windows-1258", "ba", "ba" },
+	{ "utf-7", "+-+2D3eAQ-1 +AGE.b+IKw", "+\xf0\x9f\x98\x81" "1 a.b\xe2\x82\xac" },
 	/* malformed: the rest still counts */
+	{ "utf-7", "+2D0AYQ-b+3gE-c+2D0-d\xe4", "\xef\xbf\xbd" "ab\xef\xbf\xbd" "c\xef\xbf\xbd" "d\xef\xbf\xbd" },
+	{ "iso-2022-jp", "a\x1b", "a\xef\xbf\xbd" },
+	{ "iso-2022-jp", "a\x1b$", "a\xef\xbf\xbd$" },
+	{ "iso-2022-jp", "\x1bXa\xe4", "\xef\xbf\xbdXa\xef\xbf\xbd" },
+	{ "iso-2022-jp", "\x1b$B$\x1b(Ba", "\xef\xbf\xbd" "a" },
+	{ "iso-2022-kr", "\x0e\x30", "\xef\xbf\xbd" },
+	{ "shift_jis", "\x82", "\xef\xbf\xbd" },
 	{ "utf-16be", "\xdc\x01\x20\xac", "\xef\xbf\xbd\xe2\x82\xac" },
 	{ "utf-16be", "\xd8\x01\x20\xac", "\xef\xbf\xbd\xe2\x82\xac" },
 	{ "utf-16be", "\xd8\x01\xd8\x3d\xde\x01", "\xef\xbf\xbd\xf0\x9f\x98\x81" },
@@ -172,7 +187,7 @@ test_tables_all(void **state)
 	buf_fini(&names);
 }
 
-static const char *const wide[] = { "UTF-16", "UTF-16LE", "UTF-16BE", "UTF-32" };
+static const char *const wide[] = { "UTF-16", "UTF-16LE", "UTF-16BE", "UTF-32", "UTF-7" };
 
 /* Every character, encoded by iconv, which puts a mark before it where a mark belongs. */
 static void
@@ -194,10 +209,80 @@ test_wide(void **state)
 				continue;
 			iconv(cd, NULL, NULL, NULL, NULL);
 			assert_int_equal(iconv(cd, &from, &from_n, &to, &to_n), 0);
+			assert_int_equal(iconv(cd, NULL, NULL, &to, &to_n), 0);
 			in = bytes_of(encoded, sizeof encoded - to_n);
 			charset_begin(c);
 			assert_row_bytes(wide[i],
 			    bytes_of(got, charset_convert(c, &in, true, got, sizeof got)), bytes_of(utf8, n));
+		}
+		iconv_close(cd);
+	}
+}
+
+/* What iconv converts is the same; what it does not is not taken for something. */
+static void
+same_as_iconv(const struct charset *c, iconv_t cd, struct bytes s)
+{
+	unsigned char want[64], got[64];
+	char *from = (char *)(uintptr_t)s.p, *to = (char *)want;
+	size_t from_n = s.n, to_n = sizeof want, n;
+	struct bytes in = s;
+	bool good;
+
+	iconv(cd, NULL, NULL, NULL, NULL);
+	good = iconv(cd, &from, &from_n, &to, &to_n) != (size_t)-1 && iconv(cd, NULL, NULL, &to, &to_n) != (size_t)-1;
+	charset_begin(c);
+	n = charset_convert(c, &in, true, got, sizeof got);
+	if (good ? bytes_eq(bytes_of(got, n), bytes_of(want, sizeof want - to_n))
+	    : memmem(got, n, "\xef\xbf\xbd", 3) != NULL)
+		return;
+	fail_msg("%zu octets, %02x %02x %02x ...", s.n, s.p[0], s.p[1], s.n > 2 ? s.p[2] : 0);
+}
+
+static const struct { const char *charset, *converter, *before, *after; } pairs[] = {
+	{ "windows-1258", "WINDOWS-1258", "", "" },
+	{ "Shift_JIS", "CP932", "", "" },
+	{ "EUC-KR", "UHC", "", "" },
+	{ "EUC-JP", "EUC-JP", "", "" },
+	{ "EUC-JP", "EUC-JP", "\x8f", "" },
+	{ "ISO-2022-JP", "ISO-2022-JP-2", "\x1b$@", "\x1b(Bx" },
+	{ "ISO-2022-JP", "ISO-2022-JP-2", "\x1b$B", "\x1b(Bx" },
+	{ "ISO-2022-JP", "ISO-2022-JP-2", "\x1b$A", "\x1b(Bx" },
+	{ "ISO-2022-JP", "ISO-2022-JP-2", "\x1b$(C", "\x1b(Bx" },
+	{ "ISO-2022-JP", "ISO-2022-JP-2", "\x1b$(D", "\x1b(Bx" },
+	{ "ISO-2022-JP", "ISO-2022-JP-2", "\x1b(J", "\x1b(Bx" },
+	{ "ISO-2022-JP", "ISO-2022-JP-2", "\x1b.A\x1bN", "" },
+	{ "ISO-2022-JP", "ISO-2022-JP-2", "\x1b.F\x1bN", "" },
+	{ "ISO-2022-KR", "ISO-2022-KR", "\x1b$)C\x0e", "\x0fx" },
+};
+
+/* All pairs of octets, between what is before and after them. */
+static void
+test_pairs(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LEN(pairs); i++) {
+		const struct charset *c = charset_find(text(pairs[i].charset));
+		iconv_t cd = iconv_open("UTF-8", pairs[i].converter);
+		bool seven = bytes_starts(text(pairs[i].charset), text("ISO"));
+		unsigned least = bytes_eq(text(pairs[i].charset), text("ISO-2022-KR")) ? 0x21 : 0x20;
+
+		if (c == NULL && cd == (iconv_t)-1)
+			continue;		/* not glibc's */
+		assert_non_null(c);
+		for (unsigned o = 0; o < 65536; o++) {
+			const unsigned char two[] = { (unsigned char)(o >> 8), (unsigned char)o };
+			struct buf s;
+
+			/* below they tell something else; a space in KS C 5601 is one to us, not to glibc */
+			if (seven && (two[0] < least || two[0] > 0x9f - least || two[1] < least || two[1] > 0x9f - least))
+				continue;
+			buf_init(&s, 100);
+			buf_text(&s, pairs[i].before);
+			buf_add(&s, bytes_of(two, 2));
+			buf_text(&s, pairs[i].after);
+			same_as_iconv(c, cd, buf_bytes(&s));
+			buf_fini(&s);
 		}
 		iconv_close(cd);
 	}
@@ -268,7 +353,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows), cmocka_unit_test(test_tables), cmocka_unit_test(test_tables_all),
-		cmocka_unit_test(test_wide), cmocka_unit_test(test_names), cmocka_unit_test(test_fold),
+		cmocka_unit_test(test_wide), cmocka_unit_test(test_pairs), cmocka_unit_test(test_names), cmocka_unit_test(test_fold),
 	};
 
 	return cmocka_run_group_tests(tests, open_all, NULL);
