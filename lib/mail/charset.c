@@ -2,6 +2,7 @@
 #include "mail/charset.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <iconv.h>
 #include <locale.h>
 #include <sys/mman.h>
@@ -17,21 +18,27 @@
 #define NOTHING		UINT32_MAX	/* octets that are no character, but tell of those that follow */
 #define PLAIN_MAX	32	/* octets of a name, letters and digits alone */
 #define ROW		94	/* of a set of ISO 2022: as many rows */
+#define GB_BMP		39420	/* four octets of GB18030, counted: below are those of the BMP, */
+#define GB_PLANES	189000	/* and from here on all above */
 
 enum how {
 	ANY,			/* charset_any */
 	OCTET,			/* an octet a character: its row of `above` */
 	VIETNAMESE,		/* OCTET, and an accent is joined to the letter before it */
 	PAIRS,			/* OCTET, and what is none there is the first of two */
+	BIG5,			/* PAIRS, of which some are two characters */
+	GB18030,		/* PAIRS, and four octets */
 	EUC_JP,
 	ISO2022_JP, ISO2022_KR,
 	UTF7,
 	UTF16, UTF32,		/* units of 2 and 4 octets */
-	CONVERTER,		/* iconv */
 };
 
 /* Sets of ISO 2022: those that have a table, and those that need none. */
 enum set { JISX0208, JISX0212, GB2312, KSC5601, SETS, ASCII = SETS, ROMAN, KANA };
+
+/* Tables of pairs. */
+enum pairs { OF_CP932, OF_UHC, OF_BIG5, OF_GB18030, TABLES };
 
 /* Where the text stands, of those that depend on it. */
 struct state {
@@ -41,6 +48,7 @@ struct state {
 	unsigned	count;		/* UTF7: bits that wait, the low ones of `bits` */
 	uint32_t	bits;
 	uint32_t	high;		/* UTF7: half of a pair of surrogates, 0: none */
+	bool		second;		/* BIG5: the first of two characters was taken */
 	enum set	set;		/* ISO2022_JP, ISO2022_KR */
 	const struct charset *single;	/* ISO2022_JP: from 160 on after ESC N; NULL: none */
 };
@@ -49,13 +57,12 @@ struct charset {
 	const char	*name;		/* as it is registered */
 	const char	*converter;	/* iconv's; NULL: the name */
 	const char	*aliases;	/* small letters and digits alone, a space between */
-	enum how	how;		/* as wanted; without its table it is CONVERTER */
-	bool		open;
+	enum how	how;
+	bool		open;		/* its tables are there, or it needs none */
 	bool		big;		/* UTF16, UTF32: the most significant octet is the first */
 	bool		marked;		/* UTF16, UTF32: U+FEFF at the start, which is none of the text, tells */
-	unsigned	pairs;		/* PAIRS: which table */
+	enum pairs	pairs;		/* PAIRS, BIG5, GB18030: their table */
 	struct state	state;
-	iconv_t		cd;
 };
 
 /*
@@ -101,14 +108,14 @@ static struct charset charsets[] = {
 	{ "UTF-16LE", NULL, "", .how = UTF16, .open = true },
 	{ "UTF-16BE", NULL, "", .how = UTF16, .open = true, .big = true },
 	{ "UTF-32", NULL, "ucs4 iso10646ucs4", .how = UTF32, .open = true, .marked = true },
-	{ "GB2312", "GB18030", "csgb2312 gb231280 euccn xgb2312 eucgb2312cn", .how = CONVERTER },
-	{ "GBK", "GB18030", "cp936 ms936 windows936 xgbk", .how = CONVERTER },
-	{ "GB18030", NULL, "gb180302000 gb180302005", .how = CONVERTER },
-	{ "Big5", "BIG5-HKSCS", "cnbig5 xxbig5 csbig5 cp950 big5hkscs", .how = CONVERTER },
+	{ "GB2312", "GB18030", "csgb2312 gb231280 euccn xgb2312 eucgb2312cn", .how = GB18030, .pairs = OF_GB18030 },
+	{ "GBK", "GB18030", "cp936 ms936 windows936 xgbk", .how = GB18030, .pairs = OF_GB18030 },
+	{ "GB18030", NULL, "gb180302000 gb180302005", .how = GB18030, .pairs = OF_GB18030 },
+	{ "Big5", "BIG5-HKSCS", "cnbig5 xxbig5 csbig5 cp950 big5hkscs", .how = BIG5, .pairs = OF_BIG5 },
 	{ "EUC-JP", NULL, "xeuc xeucjp ujis", .how = EUC_JP },
-	{ "Shift_JIS", "CP932", "sjis xsjis mskanji cp932 ms932 windows31j csshiftjis", .how = PAIRS, .pairs = 0 },
+	{ "Shift_JIS", "CP932", "sjis xsjis mskanji cp932 ms932 windows31j csshiftjis", .how = PAIRS, .pairs = OF_CP932 },
 	{ "ISO-2022-JP", "ISO-2022-JP-2", "iso2022jp2 csiso2022jp cp50220 cp50221", .how = ISO2022_JP },
-	{ "EUC-KR", "UHC", "ksc56011987 ksc5601 ksc56011989 cp949 windows949 uhc korean", .how = PAIRS, .pairs = 1 },
+	{ "EUC-KR", "UHC", "ksc56011987 ksc5601 ksc56011989 cp949 windows949 uhc korean", .how = PAIRS, .pairs = OF_UHC },
 	{ "ISO-2022-KR", NULL, "csiso2022kr", .how = ISO2022_KR },
 };
 
@@ -125,13 +132,18 @@ static const unsigned char accents[] = { 0xcc, 0xd2, 0xde, 0xec, 0xf2 };
 /* Read once; 0: there is none. */
 struct tables {
 	uint16_t	above[LEN(charsets)][128];	/* characters of octets from 128 on, REPLACEMENT: none */
-	uint16_t	pairs[2][128][256];		/* by the first octet, from 128 on, and the second */
+	struct {
+		bool		read;
+		uint16_t	character[128][256];	/* by the first octet, from 128 on, and the second */
+		unsigned char	high[128][256 / 8];	/* a bit each: it is that of plane 2 */
+	} pairs[TABLES];
+	uint16_t	four[GB_BMP];			/* GB18030, four octets */
+	uint16_t	lower[65536];			/* 0: the character itself */
 	uint16_t	sets[SETS][ROW * ROW];
 	uint16_t	joined[LEN(accents)][256];	/* windows-1258: with a letter before it */
 };
-static struct tables tables;
-static uint16_t lower[65536];	/* 0: the character itself */
-
+static struct tables unshared;		/* when they cannot be shared */
+static const struct tables *tables = &unshared;
 /* ---- opening ---- */
 
 /* The one character that some octets are; REPLACEMENT: none, or more. */
@@ -159,12 +171,6 @@ entry_of(iconv_t cd, const unsigned char *octets, size_t n)
 	return c == REPLACEMENT || c > UINT16_MAX ? 0 : (uint16_t)c;
 }
 
-static iconv_t
-open_converter(const struct charset *c)
-{
-	return iconv_open("UTF-8", c->converter != NULL ? c->converter : c->name);
-}
-
 /* All characters of it at once; false: it is not ASCII and 128 others. */
 static bool
 read_octets(iconv_t cd, uint16_t row[128])
@@ -182,12 +188,29 @@ read_octets(iconv_t cd, uint16_t row[128])
 }
 
 static void
-read_pairs(iconv_t cd, uint16_t table[128][256])
+read_pairs(iconv_t cd, struct tables *t, enum pairs which)
 {
 	for (unsigned i = 0; i < 128 * 256; i++) {
 		const unsigned char pair[] = { (unsigned char)(128 + i / 256), (unsigned char)(i % 256) };
+		uint32_t c = character_of(cd, pair, 2);
 
-		table[i / 256][i % 256] = entry_of(cd, pair, 2);
+		if (c == REPLACEMENT || (c > UINT16_MAX && c >> 16 != 2))
+			continue;
+		t->pairs[which].character[i / 256][i % 256] = (uint16_t)c;
+		if (c > UINT16_MAX)
+			t->pairs[which].high[i / 256][i % 256 / 8] |= (unsigned char)(1u << i % 8);
+	}
+	t->pairs[which].read = true;
+}
+
+static void
+read_four(iconv_t cd, uint16_t table[GB_BMP])
+{
+	for (unsigned i = 0; i < GB_BMP; i++) {
+		const unsigned char four[] = { (unsigned char)(0x81 + i / 12600), (unsigned char)(0x30 + i / 1260 % 10),
+			(unsigned char)(0x81 + i / 10 % 126), (unsigned char)(0x30 + i % 10) };
+
+		table[i] = entry_of(cd, four, 4);
 	}
 }
 
@@ -201,6 +224,12 @@ read_joined(iconv_t cd, uint16_t table[LEN(accents)][256])
 	}
 }
 
+static bool
+has_octets(enum how how)
+{
+	return how == OCTET || how == VIETNAMESE || how == PAIRS || how == BIG5 || how == GB18030;
+}
+
 /* Tables of that one charset stay 0 if it cannot be read. */
 static void
 read_charset(const struct charset *c, struct tables *t)
@@ -208,17 +237,20 @@ read_charset(const struct charset *c, struct tables *t)
 	uint16_t *row = t->above[c - charsets];
 	iconv_t cd;
 
-	if (c->how != OCTET && c->how != VIETNAMESE && c->how != PAIRS)
+	if (!has_octets(c->how))
 		return;
-	cd = open_converter(c);
+	cd = iconv_open("UTF-8", c->converter != NULL ? c->converter : c->name);
 	if (cd == (iconv_t)-1)
 		return;
-	if (!read_octets(cd, row))
+	if (!read_octets(cd, row)) {
 		memset(row, 0, sizeof t->above[0]);
-	else if (c->how == PAIRS)
-		read_pairs(cd, t->pairs[c->pairs]);
-	else if (c->how == VIETNAMESE)
+	} else if (c->how == VIETNAMESE) {
 		read_joined(cd, t->joined);
+	} else if (c->how != OCTET && !t->pairs[c->pairs].read) {
+		read_pairs(cd, t, c->pairs);
+		if (c->how == GB18030)
+			read_four(cd, t->four);
+	}
 	iconv_close(cd);
 }
 
@@ -248,12 +280,35 @@ read_set(enum set set, uint16_t table[ROW * ROW])
 }
 
 static void
+read_letters(uint16_t lower[65536])
+{
+	static const char *const names[] = { "C.UTF-8", "C.utf8", "en_US.UTF-8" };
+	locale_t l = (locale_t)0;
+
+	for (size_t i = 0; i < LEN(names) && l == (locale_t)0; i++)
+		l = newlocale(LC_CTYPE_MASK, names[i], (locale_t)0);
+	if (l == (locale_t)0) {
+		log_warn("this host has no locale C.UTF-8: searches tell capital from small letters, but in ASCII");
+		return;
+	}
+	for (uint32_t c = 128; c <= UINT16_MAX; c++) {
+		wint_t folded = towlower_l(towupper_l((wint_t)c, l), l);
+
+		if (folded >= 128 && folded <= UINT16_MAX && (c < 0xd800 || c > 0xdfff)
+		    && (folded < 0xd800 || folded > 0xdfff))
+			lower[c] = (uint16_t)folded;
+	}
+	freelocale(l);
+}
+
+static void
 read_tables(struct tables *t)
 {
 	for (size_t i = 0; i < LEN(charsets); i++)
 		read_charset(&charsets[i], t);
 	for (enum set set = 0; set < SETS; set++)
 		read_set(set, t->sets[set]);
+	read_letters(t->lower);
 }
 
 static bool
@@ -267,29 +322,54 @@ ended_well(pid_t pid)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+static _Noreturn void
+write_tables(int fd)
+{
+	struct tables *t = mmap(NULL, sizeof *t, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (t == MAP_FAILED)
+		_exit(1);
+	read_tables(t);
+	_exit(0);
+}
+
 /*
- * By a fork, into memory that both see. glibc keeps the last converters mapped though they are closed, 5 mappings
- * each; those of a fork go with it, and who forks a process for each session pays for none of them.
+ * By a fork: glibc keeps the last converters mapped though they are closed, 5 mappings each; those of a fork go with
+ * it, and who forks a process for each session pays for none of them. Nor for the tables: what is shared is not copied.
+ * Once sealed nobody can write them, nor make that they can be written.
  */
 static bool
-read_tables_apart(void)
+share_tables(int fd)
 {
-	void *shared = mmap(NULL, sizeof tables, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	bool good;
+	void *shared;
 	pid_t pid;
 
-	if (shared == MAP_FAILED)
+	if (ftruncate(fd, sizeof unshared) == -1)
 		return false;
 	pid = fork();
-	if (pid == 0) {
-		read_tables(shared);
-		_exit(0);
+	if (pid == 0)
+		write_tables(fd);
+	if (pid == -1 || !ended_well(pid)
+	    || fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == -1)
+		return false;
+	shared = mmap(NULL, sizeof unshared, PROT_READ, MAP_SHARED, fd, 0);
+	if (shared == MAP_FAILED)
+		return false;
+	tables = shared;
+	return true;
+}
+
+static void
+open_tables(void)
+{
+	int fd = memfd_create("charsets", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd == -1 || !share_tables(fd)) {
+		log_warn("tables of charsets cannot be shared: processes will be larger");
+		read_tables(&unshared);
 	}
-	good = pid != -1 && ended_well(pid);
-	if (good)
-		memcpy(&tables, shared, sizeof tables);
-	munmap(shared, sizeof tables);
-	return good;
+	if (fd != -1)
+		close(fd);
 }
 
 /* The table is there that it is made by; those of ISO 2022 have ideographs in row 48, U+AC00 is in row 16. */
@@ -297,46 +377,11 @@ static bool
 has_table(const struct charset *c)
 {
 	switch (c->how) {
-	case OCTET:
-	case VIETNAMESE:
-	case PAIRS:		return tables.above[c - charsets][0] != 0;
 	case EUC_JP:
-	case ISO2022_JP:	return tables.sets[JISX0208][(48 - 1) * ROW] != 0;
-	case ISO2022_KR:	return tables.sets[KSC5601][(16 - 1) * ROW] != 0;
-	default:		return false;
+	case ISO2022_JP:	return tables->sets[JISX0208][(48 - 1) * ROW] != 0;
+	case ISO2022_KR:	return tables->sets[KSC5601][(16 - 1) * ROW] != 0;
+	default:		return tables->above[c - charsets][0] != 0;
 	}
-}
-
-static void
-open_charset(struct charset *c)
-{
-	if (!c->open && !has_table(c)) {
-		c->how = CONVERTER;
-		c->cd = open_converter(c);
-	}
-	c->open = c->how != CONVERTER || c->cd != (iconv_t)-1;
-}
-
-static void
-open_letters(void)
-{
-	static const char *const names[] = { "C.UTF-8", "C.utf8", "en_US.UTF-8" };
-	locale_t l = (locale_t)0;
-
-	for (size_t i = 0; i < LEN(names) && l == (locale_t)0; i++)
-		l = newlocale(LC_CTYPE_MASK, names[i], (locale_t)0);
-	if (l == (locale_t)0) {
-		log_warn("this host has no locale C.UTF-8: searches tell capital from small letters, but in ASCII");
-		return;
-	}
-	for (uint32_t c = 128; c < LEN(lower); c++) {
-		wint_t folded = towlower_l(towupper_l((wint_t)c, l), l);
-
-		if (folded >= 128 && folded < LEN(lower) && (c < 0xd800 || c > 0xdfff)
-		    && (folded < 0xd800 || folded > 0xdfff))
-			lower[c] = (uint16_t)folded;
-	}
-	freelocale(l);
 }
 
 void
@@ -347,11 +392,9 @@ charsets_open(void)
 	if (opened)
 		return;
 	opened = true;
-	if (!read_tables_apart())
-		read_tables(&tables);
+	open_tables();
 	for (size_t i = 0; i < LEN(charsets); i++)
-		open_charset(&charsets[i]);
-	open_letters();
+		charsets[i].open = charsets[i].open || has_table(&charsets[i]);
 }
 
 /* ---- names ---- */
@@ -425,8 +468,6 @@ charset_begin(const struct charset *c)
 {
 	struct charset *mine = &charsets[c - charsets];
 
-	if (c->how == CONVERTER)
-		iconv(c->cd, NULL, NULL, NULL, NULL);
 	mine->state = (struct state){ .begun = !c->marked, .big = c->big, .set = ASCII };
 }
 
@@ -481,7 +522,7 @@ take_any(struct bytes *in, unsigned char *out)
 static size_t
 take_octet(const struct charset *c, struct bytes *in, unsigned char *out)
 {
-	uint32_t character = tables.above[c - charsets][in->p[0] - 128];
+	uint32_t character = tables->above[c - charsets][in->p[0] - 128];
 
 	*in = bytes_skip(*in, 1);
 	return utf8_put(character, out);
@@ -528,22 +569,71 @@ or_replacement(uint16_t entry)
 static uint32_t
 octet_character(const struct charset *c, unsigned char octet)
 {
-	return octet < 128 ? octet : tables.above[c - charsets][octet - 128];
+	return octet < 128 ? octet : tables->above[c - charsets][octet - 128];
+}
+
+/* REPLACEMENT: they are none. */
+static uint32_t
+pair_character(enum pairs which, const unsigned char *p)
+{
+	uint16_t c = tables->pairs[which].character[p[0] - 128][p[1]];
+	bool high = (tables->pairs[which].high[p[0] - 128][p[1] / 8] >> p[1] % 8 & 1) != 0;
+
+	return high ? 0x20000u + c : or_replacement(c);
 }
 
 static size_t
-take_pairs(struct charset *c, struct bytes s, uint32_t *out)
+take_pairs(const struct charset *c, struct bytes s, uint32_t *out)
 {
-	uint16_t pair;
-
 	*out = octet_character(c, s.p[0]);
 	if (*out != REPLACEMENT)
 		return 1;
 	if (s.n < 2)
 		return 0;
-	pair = tables.pairs[c->pairs][s.p[0] - 128][s.p[1]];
-	*out = or_replacement(pair);
-	return pair != 0 ? 2 : 1;
+	*out = pair_character(c->pairs, s.p);
+	return *out != REPLACEMENT ? 2 : 1;
+}
+
+/* Those that are two characters: a letter, and an accent that Unicode cannot join to it. */
+static const struct { unsigned char second; uint16_t letter, accent; } big5_twos[] = {
+	{ 0x62, 0xca, 0x304 },
+	{ 0x64, 0xca, 0x30c },
+	{ 0xa3, 0xea, 0x304 },
+	{ 0xa5, 0xea, 0x30c },
+};
+
+static size_t
+take_big5(struct charset *c, struct bytes s, uint32_t *out, bool *again)
+{
+	for (size_t i = 0; i < LEN(big5_twos) && s.p[0] == 0x88 && s.n > 1; i++) {
+		if (s.p[1] != big5_twos[i].second)
+			continue;
+		*again = c->state.second = !c->state.second;
+		*out = *again ? big5_twos[i].letter : big5_twos[i].accent;
+		return *again ? 0 : 2;
+	}
+	return take_pairs(c, s, out);
+}
+
+/* Four octets count: 0x81 to 0xfe and 0x30 to 0x39 in turn. */
+static size_t
+take_gb18030(const struct charset *c, struct bytes s, uint32_t *out)
+{
+	uint32_t i;
+
+	if (s.p[0] < 0x81 || s.p[0] == 0xff || s.n < 2 || !ascii_digit(s.p[1]))
+		return take_pairs(c, s, out);
+	if (s.n < 4)
+		return 0;
+	*out = REPLACEMENT;
+	if (s.p[2] < 0x81 || s.p[2] == 0xff || !ascii_digit(s.p[3]))
+		return 1;
+	i = ((s.p[0] - 0x81u) * 10 + (s.p[1] - 0x30u)) * 1260 + (s.p[2] - 0x81u) * 10 + (s.p[3] - 0x30u);
+	if (i < GB_BMP)
+		*out = or_replacement(tables->four[i]);
+	else if (i >= GB_PLANES && i <= GB_PLANES + 0xfffff)
+		*out = i - GB_PLANES + 0x10000;
+	return 4;
 }
 
 static size_t
@@ -551,7 +641,7 @@ take_vietnamese(struct charset *c, struct bytes s, uint32_t *out)
 {
 	*out = octet_character(c, s.p[0]);
 	for (size_t i = 0; i < LEN(accents); i++) {
-		uint16_t joined = tables.joined[i][s.p[0]];
+		uint16_t joined = tables->joined[i][s.p[0]];
 
 		if (joined == 0)
 			continue;
@@ -571,7 +661,7 @@ set_character(enum set set, const unsigned char *p)
 {
 	unsigned row = (p[0] & 0x7fu) - 0x21, cell = (p[1] & 0x7fu) - 0x21;
 
-	return row < ROW && cell < ROW ? or_replacement(tables.sets[set][row * ROW + cell]) : REPLACEMENT;
+	return row < ROW && cell < ROW ? or_replacement(tables->sets[set][row * ROW + cell]) : REPLACEMENT;
 }
 
 static size_t
@@ -846,6 +936,8 @@ take(struct charset *c, struct bytes s, uint32_t *out, bool *again)
 {
 	switch (c->how) {
 	case PAIRS:		return take_pairs(c, s, out);
+	case BIG5:		return take_big5(c, s, out, again);
+	case GB18030:		return take_gb18030(c, s, out);
 	case VIETNAMESE:	return take_vietnamese(c, s, out);
 	case EUC_JP:		return take_euc_jp(s, out);
 	case ISO2022_JP:
@@ -895,46 +987,6 @@ convert_taken(struct charset *c, struct bytes *in, bool last, unsigned char *out
 	return done;
 }
 
-/* ---- iconv ---- */
-
-/* What a converter gives is not always UTF-8: glibc's UTF-7 lets surrogates pass. */
-static void
-make_utf8(unsigned char *p, size_t n)
-{
-	struct bytes rest = bytes_of(p, n);
-	size_t k;
-
-	while (rest.n > 0) {
-		if ((k = utf8_length(rest)) == 0)
-			p[n - rest.n] = '?';
-		rest = bytes_skip(rest, k > 0 ? k : 1);
-	}
-}
-
-static size_t
-convert_other(const struct charset *c, struct bytes *in, bool last, unsigned char *out, size_t room)
-{
-	char *from = (char *)(uintptr_t)in->p, *to = (char *)out;
-	size_t from_n = in->n, to_n = room;
-
-	while (from_n > 0) {
-		if (iconv(c->cd, &from, &from_n, &to, &to_n) != (size_t)-1 || errno == E2BIG)
-			break;
-		if ((errno == EINVAL && !last && from_n < CHARSET_REST) || to_n < 3)
-			break;
-		memcpy(to, "\xef\xbf\xbd", 3);
-		to += 3;
-		to_n -= 3;
-		from++;
-		from_n--;
-	}
-	*in = bytes_skip(*in, in->n - from_n);
-	if (last && from_n == 0)		/* what it has held back, to join it with what follows */
-		iconv(c->cd, NULL, NULL, &to, &to_n);
-	make_utf8(out, room - to_n);
-	return room - to_n;
-}
-
 size_t
 charset_convert(const struct charset *c, struct bytes *in, bool last, unsigned char *out, size_t room)
 {
@@ -942,7 +994,6 @@ charset_convert(const struct charset *c, struct bytes *in, bool last, unsigned c
 	switch (c->how) {
 	case ANY:
 	case OCTET:	return convert_plain(c, in, last, out, room);
-	case CONVERTER:	return convert_other(c, in, last, out, room);
 	default:	return convert_taken(&charsets[c - charsets], in, last, out, room);
 	}
 }
@@ -965,8 +1016,8 @@ charset_fold(struct bytes s, unsigned char *out)
 		}
 		n = utf8_take(s, &c);
 		must(n > 0);
-		if (c < LEN(lower) && lower[c] != 0)
-			c = lower[c];
+		if (c <= UINT16_MAX && tables->lower[c] != 0)
+			c = tables->lower[c];
 		done += utf8_put(c, out + done);
 		s = bytes_skip(s, n);
 	}

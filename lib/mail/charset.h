@@ -5,7 +5,7 @@
  * Characters are as iconv has them, which reads its converters from files: all that is needed of them is read at once,
  * before a process is confined, and is inherited by its forks. What this host's iconv does not know is not known here.
  *
- * Never fails: what is malformed becomes U+FFFD, or '?'. Only how much of it does may depend on the pieces. Readers take
+ * Never fails: what is malformed becomes U+FFFD. Only how much of it does may depend on the pieces. Readers take
  * some charsets for larger ones that hold them (ISO-8859-1 for windows-1252, GB2312 for GB18030, and so on), and so do
  * we.
  */
@@ -16,8 +16,8 @@
 
 struct charset;
 
-/* Reads the tables of charsets, in a fork that has ended when it returns, and of letters, and opens converters; takes
- * about 10 ms. Without it only US-ASCII and UTF-8, -7, -16 and -32 are known, and case is ASCII's. */
+/* Reads the tables of charsets, in a fork that has ended when it returns, and of letters; takes
+ * about 20 ms. Without it only US-ASCII and UTF-8, -7, -16 and -32 are known, and case is ASCII's. */
 void	charsets_open(void);
 
 /* By name or alias, in any case of letters. NULL: it is unknown. */

@@ -187,7 +187,7 @@ test_tables_all(void **state)
 	buf_fini(&names);
 }
 
-static const char *const wide[] = { "UTF-16", "UTF-16LE", "UTF-16BE", "UTF-32", "UTF-7" };
+static const char *const wide[] = { "UTF-16", "UTF-16LE", "UTF-16BE", "UTF-32", "UTF-7", "GB18030" };
 
 /* Every character, encoded by iconv, which puts a mark before it where a mark belongs. */
 static void
@@ -199,7 +199,7 @@ test_wide(void **state)
 		iconv_t cd = iconv_open(wide[i], "UTF-8");
 
 		assert_true(cd != (iconv_t)-1);
-		for (uint32_t u = 0; u <= 0x10ffff; u += u < 0x3000 ? 1 : 0x101) {
+		for (uint32_t u = 0; u <= 0x10ffff; u += u < 0x10000 ? 1 : 0x101) {
 			unsigned char utf8[4], encoded[16], got[CHARSET_ROOM];
 			char *from = (char *)utf8, *to = (char *)encoded;
 			size_t n = utf8_put(u, utf8), from_n = n, to_n = sizeof encoded;
@@ -208,7 +208,8 @@ test_wide(void **state)
 			if (n == 0)
 				continue;
 			iconv(cd, NULL, NULL, NULL, NULL);
-			assert_int_equal(iconv(cd, &from, &from_n, &to, &to_n), 0);
+			if (iconv(cd, &from, &from_n, &to, &to_n) == (size_t)-1)
+				continue;	/* GB18030 has not all of the private ones */
 			assert_int_equal(iconv(cd, NULL, NULL, &to, &to_n), 0);
 			in = bytes_of(encoded, sizeof encoded - to_n);
 			charset_begin(c);
@@ -243,6 +244,10 @@ static const struct { const char *charset, *converter, *before, *after; } pairs[
 	{ "windows-1258", "WINDOWS-1258", "", "" },
 	{ "Shift_JIS", "CP932", "", "" },
 	{ "EUC-KR", "UHC", "", "" },
+	{ "Big5", "BIG5-HKSCS", "", "" },
+	{ "GB18030", "GB18030", "", "" },
+	{ "GB2312", "GB18030", "", "" },
+	{ "GBK", "GB18030", "\x84\x31", "" },
 	{ "EUC-JP", "EUC-JP", "", "" },
 	{ "EUC-JP", "EUC-JP", "\x8f", "" },
 	{ "ISO-2022-JP", "ISO-2022-JP-2", "\x1b$@", "\x1b(Bx" },
