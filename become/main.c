@@ -41,6 +41,7 @@ struct become {
 	struct become_settings settings;
 	struct pop3d_settings pop3d;
 	struct imapd_settings imapd;
+	struct mailbox_settings mailbox;	/* of both */
 	struct tickets	 tickets;
 	struct timer	 expire;
 	struct child	*children;	/* owned */
@@ -225,7 +226,7 @@ run_pop3d(struct become *b, const struct ticket *t, const struct ipc_session *m)
 	struct pop3d_start start = {
 		.socket = m->socket, .mailbox = text(t->mailbox), .account = text(t->account),
 		.session_id = m->session_id, .client = m->client, .input = m->input, .output = m->output,
-		.settings = &b->pop3d,
+		.settings = &b->pop3d, .kept = &b->mailbox,
 	};
 
 	be_worker(b, t->owner, "pop3d", m->socket);
@@ -238,7 +239,7 @@ run_imapd(struct become *b, const struct ticket *t, const struct ipc_session *m)
 	struct imapd_start start = {
 		.socket = m->socket, .mailbox = text(t->mailbox), .account = text(t->account),
 		.session_id = m->session_id, .client = m->client, .input = m->input, .output = m->output,
-		.settings = &b->imapd,
+		.settings = &b->imapd, .kept = &b->mailbox,
 	};
 
 	be_worker(b, t->owner, "imapd", m->socket);
@@ -332,6 +333,7 @@ main(void)
 	daemon_settings(&b.d, become_settings, &b.settings);
 	daemon_settings(&b.d, pop3d_settings, &b.pop3d);
 	daemon_settings(&b.d, imapd_settings, &b.imapd);
+	daemon_settings(&b.d, mailbox_settings, &b.mailbox);
 	clock_open();
 	evsignal_assign(&b.died, b.d.loop.base, SIGCHLD, reap, &b);
 	evsignal_add(&b.died, NULL);

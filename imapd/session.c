@@ -570,6 +570,7 @@ open_folders(struct session *s)
 		buf_text(&s->out, "* BYE [UNAVAILABLE] your mailboxes cannot be opened now; try again later\r\n");
 		return false;
 	}
+	folders_keep_expunged(s->folders, (int64_t)(s->start->kept->expunge_keep_ms + 999) / 1000);
 	n = folders_dirs(s->folders, dirs, LEN(dirs));
 	mailbox_prepare(dirs[0]);
 	worker_confine("imapd", KEEP_FILES | KEEP_WRITE, dirs, n);

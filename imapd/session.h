@@ -7,7 +7,7 @@
 #define IMAPD_SESSION_H
 
 #include "base/bytes.h"
-#include "mail/settings.h"
+#include "mail/mailbox_settings.h"
 
 struct imapd_settings {
 	uint64_t	timeout_ms;		/* RFC 3501 section 5.4: at least 30 minutes */
@@ -25,6 +25,7 @@ struct imapd_start {
 	struct bytes	input;		/* what the client sent behind its last command */
 	struct bytes	output;		/* the reply to the login, sent once the mailbox is open */
 	const struct imapd_settings *settings;
+	const struct mailbox_settings *kept;
 };
 
 /* The exit status of the process. */

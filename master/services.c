@@ -34,7 +34,7 @@ const struct service services[] = {
 	  .what = "answers questions about addresses" },
 	{ .name = "become", .user = NULL, .net = NET_NONE,
 	  .keep = KEEP_FILES | KEEP_WRITE | KEEP_FORK | KEEP_UID,
-	  .settings = become_settings, .more = { pop3d_settings, imapd_settings },
+	  .settings = become_settings, .more = { pop3d_settings, imapd_settings, mailbox_settings },
 	  .what = "forks workers that act as a mailbox's owner" },
 	{ .name = "local", .user = "hermod-local", .net = NET_NONE,
 	  .asks = { "become" }, .settings = local_settings,

@@ -21,5 +21,6 @@ const struct setting *const all_settings[] = {
 	login_settings,
 	pop3d_settings,
 	imapd_settings,
+	mailbox_settings,
 	NULL
 };

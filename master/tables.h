@@ -22,6 +22,7 @@ extern const struct setting journal_settings[];
 extern const struct setting login_settings[];	/* of pop3-login and imap-login; daemon/login.h */
 extern const struct setting pop3d_settings[];	/* loaded by become, for its sessions; so is the next */
 extern const struct setting imapd_settings[];
+extern const struct setting mailbox_settings[];	/* of both; mail/mailbox_settings.h */
 
 extern const struct setting *const all_settings[];	/* every table above; ends with NULL */
 

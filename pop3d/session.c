@@ -506,6 +506,7 @@ open_mailbox(struct session *s)
 		say(s, "-ERR [SYS/TEMP] your mailbox cannot be opened now; try again later");
 		return false;
 	}
+	mailbox_keep_expunged(s->box, (int64_t)(s->start->kept->expunge_keep_ms + 999) / 1000);
 	worker_confine("pop3d", KEEP_FILES | KEEP_WRITE, dirs,
 	    mailbox_dirs(s->box, dirs, LEN(dirs)));
 	if (!lock_mailbox(s))

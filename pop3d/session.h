@@ -7,7 +7,7 @@
 #define POP3D_SESSION_H
 
 #include "base/bytes.h"
-#include "mail/settings.h"
+#include "mail/mailbox_settings.h"
 
 struct pop3d_settings {
 	uint64_t	timeout_ms;	/* RFC 1939 section 3: at least 10 minutes */
@@ -23,6 +23,7 @@ struct pop3d_start {
 	struct bytes	input;		/* what the client sent behind its last command */
 	struct bytes	output;		/* the reply to the login, sent once the mailbox is open */
 	const struct pop3d_settings *settings;
+	const struct mailbox_settings *kept;
 };
 
 /* The exit status of the process. */

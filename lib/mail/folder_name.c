@@ -5,6 +5,9 @@
 
 static const struct bytes inbox = { (const unsigned char *)"INBOX", 5 };
 
+/* "maildir++" would have to stand in quotes. */
+const char *const folder_layouts[] = { [FOLDERS_MAILDIRPP] = "maildir", [FOLDERS_FS] = "fs", NULL };
+
 /* ---- names ---- */
 
 bool

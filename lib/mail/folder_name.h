@@ -22,6 +22,7 @@
 #include "base/buf.h"
 
 enum folder_layout { FOLDERS_MAILDIRPP, FOLDERS_FS };
+extern const char *const folder_layouts[];	/* as the setting folder_layout has them */
 
 #define FOLDER_SEPARATOR	'/'
 #define FOLDER_NAME_MAX		1000	/* octets of a name */

@@ -114,6 +114,7 @@ folders_open(struct bytes spec, enum folder_layout layout, int64_t wait_ms, char
 	f->format = inbox->format;
 	f->layout = layout;
 	f->wait_ms = wait_ms;
+	f->keep_s = -1;
 	f->what = mem_text(mailbox_what(inbox));
 	f->root = -1;
 	lock_file_init(&f->lock, -1, MAILDIR_STEM);
@@ -259,18 +260,18 @@ give_ledger(struct folders *f, int dir, const char *what, uint32_t *floor)
 
 /* Takes dir. */
 static struct mailbox *
-open_folder(struct folders *f, int dir, const char *path)
+open_folder(struct folders *f, int dir, const char *path, bool as_is)
 {
 	struct buf what;
 	struct mailbox *m = NULL;
 	char why[256];
-	uint32_t floor;
+	uint32_t floor = 0;
 
 	buf_init(&what, FOLDER_PATH_MAX + 1024);
 	buf_fmt(&what, "%s/%s", f->what, path);
 	buf_char(&what, '\0');
 	must(!what.full);
-	if (!give_ledger(f, dir, (const char *)what.p, &floor)) {
+	if (!as_is && !give_ledger(f, dir, (const char *)what.p, &floor)) {
 		log_errno("mailbox %s: cannot begin its ledger", log_text(text((const char *)what.p)));
 		fd_close(&dir);
 	} else if (!(m = mailbox_open_dir(dir, (const char *)what.p, f->wait_ms, why, sizeof why))) {
@@ -316,22 +317,49 @@ mailbox_dir(struct folders *f, struct bytes name, char path[FOLDER_PATH_MAX])
 	return dir;
 }
 
-enum folder_result
-folders_mailbox(struct folders *f, struct bytes name, struct mailbox **out)
+static enum folder_result
+open_any(struct folders *f, struct bytes name, bool as_is, struct mailbox **out)
 {
 	char path[FOLDER_PATH_MAX];
 	int dir;
 
 	*out = NULL;
-	if (!f->inbox)
-		settle(f);
 	if (bytes_eq(name, folders_inbox()))
 		return open_inbox(f, out);
 	dir = mailbox_dir(f, name, path);
 	if (dir == -1)
 		return errno == ENOENT ? FOLDER_NONE : FOLDER_FAILED;
-	*out = open_folder(f, dir, path);
+	*out = open_folder(f, dir, path, as_is);
 	return *out ? FOLDER_OK : FOLDER_FAILED;
+}
+
+enum folder_result
+folders_mailbox(struct folders *f, struct bytes name, struct mailbox **out)
+{
+	enum folder_result r;
+
+	if (!f->inbox)
+		settle(f);
+	r = open_any(f, name, false, out);
+	if (*out && f->keep_s >= 0)
+		mailbox_keep_expunged(*out, f->keep_s);
+	return r;
+}
+
+enum folder_result
+folders_mailbox_as_is(struct folders *f, struct bytes name, struct mailbox **out)
+{
+	enum folder_result r = open_any(f, name, true, out);
+
+	if (*out)
+		(*out)->maildir.as_is = true;
+	return r;
+}
+
+void
+folders_keep_expunged(struct folders *f, int64_t keep_s)
+{
+	f->keep_s = keep_s;
 }
 
 bool

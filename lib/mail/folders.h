@@ -81,5 +81,9 @@ bool		 folders_there(struct folders *f, struct bytes name);
 bool		 folders_is(struct folders *f, struct bytes name, const struct mailbox *m);
 /* FOLDER_OK and an open mailbox; FOLDER_NONE, also for a name that is not selectable. */
 enum folder_result folders_mailbox(struct folders *f, struct bytes name, struct mailbox **out);
+/* To look what is wrong with it (mail/mailbox_check.h): nothing is begun, completed or cleaned up. Not for a scan. */
+enum folder_result folders_mailbox_as_is(struct folders *f, struct bytes name, struct mailbox **out);
+/* mailbox_keep_expunged for all mailboxes that folders_mailbox opens from now on. */
+void		 folders_keep_expunged(struct folders *f, int64_t keep_s);
 
 #endif

@@ -31,7 +31,7 @@ struct folders {
 	int		 root;		/* Maildir: owned; else -1 */
 	struct lock_file lock;		/* Maildir: INBOX's */
 	char		*what;		/* owned; its path, for the journal */
-	int64_t		 wait_ms;
+	int64_t		 wait_ms, keep_s;	/* keep_s -1: mailboxes are told nothing of it */
 	bool		 told_odd, told_many, told_stuck;	/* once each */
 };
 

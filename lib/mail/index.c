@@ -222,6 +222,21 @@ index_free(struct index **x)
 	*x = NULL;
 }
 
+bool
+index_forget(int dir, const char *stem)
+{
+	static const char *const endings[] = { "index", "data" };
+
+	for (size_t i = 0; i < LEN(endings); i++) {
+		char name[LOCK_FILE_STEM_MAX + 16];
+
+		snprintf(name, sizeof name, "%s.%s", stem, endings[i]);
+		if (unlinkat(dir, name, 0) == -1 && errno != ENOENT && errno != EISDIR)
+			return false;		/* a folder of that name: index_load knows what to do */
+	}
+	return true;
+}
+
 bool index_shared(const struct index *x) { return x->fd != -1; }
 size_t index_count(const struct index *x) { return x->h.count; }
 uint64_t index_highest(const struct index *x) { return x->h.highest; }

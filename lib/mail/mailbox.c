@@ -181,15 +181,21 @@ mailbox_again(const struct mailbox *old, char *why, size_t cap)
 
 	if (old->format == MAILBOX_MAILDIR) {
 		dir = dir_open(old->maildir.dir, ".");
-		if (dir != -1)
-			return mailbox_open_dir(dir, old->maildir.what, old->wait_ms, why, cap);
-		snprintf(why, cap, "%s", strerror(errno));
-		return NULL;
+		m = dir == -1 ? NULL : mailbox_open_dir(dir, old->maildir.what, old->wait_ms, why, cap);
+		if (dir == -1)
+			snprintf(why, cap, "%s", strerror(errno));
+		if (m) {
+			m->keeping = old->keeping;
+			m->keep_s = old->keep_s;
+		}
+		return m;
 	}
 	m = mem_alloc(sizeof *m);
 	m->format = MAILBOX_MBOX;
 	m->wait_ms = old->wait_ms;
 	m->above = old->above;
+	m->keeping = old->keeping;
+	m->keep_s = old->keep_s;
 	if (!mbox_again(&m->mbox, &old->mbox, why, cap)) {
 		mem_free(m);
 		return NULL;
@@ -308,6 +314,7 @@ mailbox_close(struct mailbox **box)
 	if (!m)
 		return;
 	forget(m);
+	mailbox_kept_close(m);
 	index_free(&m->index);
 	ledger_free(&m->ledger);
 	if (m->format == MAILBOX_MAILDIR)

@@ -85,6 +85,8 @@ bool		 mailbox_scan(struct mailbox *m);
 bool		 mailbox_quiet(const struct mailbox *m);
 /* From now on scans look after mod-sequences and the cache of the index, too: for IMAP. Before the first scan. */
 void		 mailbox_index(struct mailbox *m);
+/* Before mailbox_index, and before the first scan: the index begins anew, for all sessions. False: errno. */
+bool		 mailbox_index_anew(struct mailbox *m);
 uint32_t	 mailbox_uidvalidity(const struct mailbox *m);
 uint32_t	 mailbox_uidnext(const struct mailbox *m);
 uint64_t	 mailbox_highestmodseq(const struct mailbox *m);	/* at least 1 */
@@ -119,8 +121,31 @@ void		 mailbox_data_keep(struct mailbox *m, size_t i, const struct index_data *d
 /* Moves what is new to where no other session takes it for recent (Maildir: to cur/). The mails that were moved
  * stay `recent` until the next scan. */
 bool		 mailbox_claim(struct mailbox *m);
-/* Removes for good, durable; those that are gone already count as removed. False: errno, some may be left. */
+/* Removes, durable; those that are gone already count as removed. False: errno, some may be left. */
 bool		 mailbox_expunge(struct mailbox *m, const size_t *which, size_t n);
+
+/* ---- what was expunged, and is kept (a Maildir's alone; doc/mailbox-layout.md) ---- */
+
+/*
+ * From now on what mailbox_expunge removes is kept for so many seconds, and mailbox_close removes for good some of what
+ * is older. 0: nothing is kept, and what was goes. Whoever does not call this neither keeps nor removes. What is
+ * moved to another mailbox is not kept. What cannot be kept (disk full) is removed all the same: the journal is told once.
+ */
+void		 mailbox_keep_expunged(struct mailbox *m, int64_t keep_s);
+struct kept_mail {
+	int64_t		removed_s;	/* wall clock, when it was expunged */
+	int64_t		date_s;		/* internal date */
+	uint64_t	octets;		/* as it is stored */
+	uint32_t	flags;		/* enum mail_flag, as they were */
+	const char	*name;
+};
+#define MAILBOX_KEPT_ARENA (256u << 20)	/* octets of an arena that mailbox_kept may need */
+/* All of it in the arena, in the order of removal. False: errno. */
+bool		 mailbox_kept(struct mailbox *m, struct arena *a, struct kept_mail **out, size_t *n);
+/* Back into the mailbox, that was scanned, without \\Deleted; the next scan gives it a UID. ENOENT: it is gone. Durable once
+ * mailbox_unexpunged returned true. */
+bool		 mailbox_unexpunge(struct mailbox *m, const struct kept_mail *k);
+bool		 mailbox_unexpunged(struct mailbox *m);
 
 struct flag_change {
 	enum { FLAGS_SET, FLAGS_ADD, FLAGS_REMOVE } how;

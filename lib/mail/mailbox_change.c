@@ -4,17 +4,37 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 
 /* ---- expunge ---- */
 
+/* kept: the directory for what is kept; -1: nothing is. An expunge does not fail because it cannot be kept: a mailbox
+ * that is full must be one that can be emptied. */
+static bool
+remove_file(struct mailbox *m, const struct maildir_file *f, int kept)
+{
+	int fault;
+
+	if (kept == -1)
+		return maildir_remove(&m->maildir, f);
+	if (maildir_keep(&m->maildir, f, kept))
+		return true;
+	fault = errno;
+	if (!maildir_remove(&m->maildir, f))
+		return false;		/* ENOENT of the file, not of the directory */
+	errno = fault;
+	mailbox_not_kept(m);
+	return true;
+}
+
 /* True: it is gone. *ours: we have removed it, nobody else has. */
 static bool
-remove_item(struct mailbox *m, struct item *it, bool *ours)
+remove_item(struct mailbox *m, struct item *it, int kept, bool *ours)
 {
 	for (int i = 0; i < 2; i++) {
-		*ours = maildir_remove(&m->maildir, &it->file);
+		*ours = remove_file(m, &it->file, kept);
 		if (*ours)
 			return true;
 		if (errno != ENOENT)
@@ -27,14 +47,14 @@ remove_item(struct mailbox *m, struct item *it, bool *ours)
 
 /* Those that another program has moved are looked for all at once: one walk for each would be too much. */
 static bool
-remove_moved(struct mailbox *m, const uint32_t *uids, const size_t *place, size_t n, bool *ours)
+remove_moved(struct mailbox *m, const uint32_t *uids, const size_t *place, size_t n, int kept, bool *ours)
 {
 	bool good = mailbox_scan(m);
 
 	for (size_t i = 0; good && i < n; i++) {
 		struct item *it = mailbox_item(m, uids[i]);
 
-		good = !it || remove_item(m, it, &ours[place[i]]);
+		good = !it || remove_item(m, it, kept, &ours[place[i]]);
 		if (it)
 			it->mail.expunged = good;
 	}
@@ -42,7 +62,7 @@ remove_moved(struct mailbox *m, const uint32_t *uids, const size_t *place, size_
 }
 
 static bool
-expunge_maildir(struct mailbox *m, const size_t *which, size_t n, bool *ours)
+expunge_maildir(struct mailbox *m, const size_t *which, size_t n, int kept, bool *ours)
 {
 	uint32_t *moved = mem_array(n, sizeof *moved);
 	size_t *place = mem_array(n, sizeof *place), missing = 0;
@@ -52,7 +72,7 @@ expunge_maildir(struct mailbox *m, const size_t *which, size_t n, bool *ours)
 		struct item *it = &m->item[which[i]];
 
 		must(which[i] < m->n);
-		if (maildir_remove(&m->maildir, &it->file)) {
+		if (remove_file(m, &it->file, kept)) {
 			it->mail.expunged = ours[i] = true;
 		} else if (errno == ENOENT) {
 			place[missing] = i;
@@ -62,10 +82,11 @@ expunge_maildir(struct mailbox *m, const size_t *which, size_t n, bool *ours)
 		}
 	}
 	m->cache_dirty |= m->cache_read;
-	good = good && (missing == 0 || remove_moved(m, moved, place, missing, ours));
+	good = good && (missing == 0 || remove_moved(m, moved, place, missing, kept, ours));
 	mem_free(moved);
 	mem_free(place);
-	return good && maildir_sync(&m->maildir, true, true);
+	/* Where it is kept first: no power cut finds it in neither place. */
+	return good && (kept == -1 || dir_sync(kept)) && maildir_sync(&m->maildir, true, true);
 }
 
 static int
@@ -111,16 +132,23 @@ mailbox_expunge_ours(struct mailbox *m, const size_t *which, size_t n, bool *our
 {
 	if (n == 0)
 		return true;
-	return m->format == MAILBOX_MAILDIR ? expunge_maildir(m, which, n, ours)
+	return m->format == MAILBOX_MAILDIR ? expunge_maildir(m, which, n, -1, ours)
 	    : expunge_mbox(m, which, n, ours);
 }
 
 bool
 mailbox_expunge(struct mailbox *m, const size_t *which, size_t n)
 {
-	bool *ours = mem_array(n + 1, sizeof *ours);
-	bool good = mailbox_expunge_ours(m, which, n, ours);
+	bool *ours = mem_array(n + 1, sizeof *ours), good;
+	int kept = -1;
 
+	if (n == 0 || m->format == MAILBOX_MBOX) {
+		good = mailbox_expunge_ours(m, which, n, ours);
+	} else {
+		kept = mailbox_kept_dir(m);
+		good = expunge_maildir(m, which, n, kept, ours);
+		fd_close(&kept);
+	}
 	mem_free(ours);
 	return good;
 }

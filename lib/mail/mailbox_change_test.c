@@ -567,6 +567,255 @@ test_from_dates(void **state)
 	}
 }
 
+/* ---- what was expunged, and is kept ---- */
+
+static size_t
+kept(struct mailbox *m, struct arena *a, struct kept_mail **out)
+{
+	size_t n;
+
+	assert_true(mailbox_kept(m, a, out, &n));
+	return n;
+}
+
+static void
+expunge_all(struct mailbox *m)
+{
+	size_t which[8];
+
+	assert_true(mailbox_scan(m));
+	assert_true(mailbox_count(m) <= LEN(which));
+	for (size_t i = 0; i < mailbox_count(m); i++)
+		which[i] = i;
+	assert_true(mailbox_expunge(m, which, mailbox_count(m)));
+}
+
+static void
+test_kept(void **state)
+{
+	struct arena *a = arena_new(1 << 20);
+	struct mailbox *m = opened("box");
+	struct kept_mail *k;
+	uint32_t key;
+	size_t one = 0;
+
+	(void)state;
+	assert_true(mailbox_scan(m));
+	key = mailbox_keyword_make(m, text("Work"));
+	assert_int_equal(key, WORK);
+	append(m, "a\n", MAIL_SEEN | MAIL_DELETED | key);
+	append(m, "bb\n", 0);
+	append(m, "ccc\n", MAIL_FLAGGED);
+	expunge_all(m);				/* nobody wants it kept */
+	assert_int_equal(kept(m, a, &k), 0);
+	mailbox_keep_expunged(m, 60);
+	append(m, "a\n", MAIL_SEEN | MAIL_DELETED | key);
+	append(m, "bb\n", 0);
+	append(m, "ccc\n", MAIL_FLAGGED);
+	expunge_all(m);
+	if (is_mbox) {
+		assert_int_equal(kept(m, a, &k), 0);
+		mailbox_close(&m);
+		arena_free(&a);
+		return;
+	}
+	assert_int_equal(kept(m, a, &k), 3);
+	assert_int_equal(k[0].octets, 2);
+	assert_int_equal(k[0].flags, MAIL_SEEN | MAIL_DELETED | key);
+	assert_int_equal(k[0].date_s, 1577872800);
+	assert_true(k[0].removed_s <= time(NULL) && k[0].removed_s > time(NULL) - 60);
+	assert_int_equal(k[2].octets, 4);
+	assert_true(mailbox_scan(m));
+	assert_int_equal(mailbox_count(m), 0);
+	assert_true(mailbox_unexpunge(m, &k[0]));
+	assert_true(mailbox_unexpunge(m, &k[1]));
+	assert_false(mailbox_unexpunge(m, &k[0]));
+	assert_int_equal(errno, ENOENT);
+	assert_true(mailbox_unexpunged(m));
+	assert_true(mailbox_scan(m));
+	assert_int_equal(mailbox_count(m), 2);
+	assert_int_equal(mailbox_mail(m, 0)->uid, 7);	/* those of 4 and 5 do not come back */
+	assert_int_equal(mailbox_mail(m, 0)->flags, MAIL_SEEN | key);
+	assert_text(m, 0, "a\n");
+	assert_text(m, 1, "bb\n");
+	assert_int_equal(kept(m, a, &k), 1);
+	assert_true(mailbox_expunge(m, &one, 1));
+	assert_int_equal(kept(m, a, &k), 2);
+	mailbox_close(&m);
+	arena_free(&a);
+}
+
+/* What moves is not kept, nor what another program has moved first: it is found again. */
+static void
+test_kept_moved(void **state)
+{
+	struct arena *a = arena_new(1 << 20);
+	struct mailbox *m = opened("box"), *to = opened("to"), *other = opened("box");
+	struct kept_mail *k;
+	size_t one = 0;
+	uint32_t uid;
+
+	(void)state;
+	mailbox_keep_expunged(m, 60);
+	append(m, "a\n", 0);
+	append(m, "b\n", 0);
+	assert_true(mailbox_scan(m) && mailbox_scan(to));
+	assert_true(mailbox_move(m, &one, 1, to, &uid));
+	assert_int_equal(kept(m, a, &k), 0);
+	assert_true(mailbox_scan(m) && mailbox_scan(other));
+	assert_int_equal(mailbox_count(m), 1);
+	store(other, 0, FLAGS_SET, MAIL_SEEN);
+	assert_true(mailbox_expunge(m, &one, 1));	/* under its old name */
+	assert_int_equal(kept(m, a, &k), 1);
+	assert_int_equal(k[0].flags, MAIL_SEEN);
+	mailbox_close(&m);
+	mailbox_close(&to);
+	mailbox_close(&other);
+	arena_free(&a);
+}
+
+static int
+kept_dir(void)
+{
+	char path[160];
+
+	snprintf(path, sizeof path, "%s/box/%s", root, EXPUNGED_DIR);
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void
+put_kept(int dir, int64_t at_s, const char *rest)
+{
+	char name[200];
+	int fd;
+
+	snprintf(name, sizeof name, "%lld%s", (long long)at_s, rest);
+	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	assert_true(fd != -1);
+	close(fd);
+}
+
+static void
+test_kept_and_old(void **state)
+{
+	struct arena *a = arena_new(1 << 20);
+	struct mailbox *m = opened("box");
+	int64_t now = time(NULL);
+	struct kept_mail *k;
+	int dir;
+
+	(void)state;
+	mailbox_keep_expunged(m, 100);
+	append(m, "a\n", 0);
+	expunge_all(m);
+	dir = kept_dir();
+	assert_true(dir != -1);
+	put_kept(dir, now - 200, ".M1P1.h:2,S");
+	put_kept(dir, now - 101, ".M1P1.h:2,S");
+	put_kept(dir, now - 50, ".M1P1.h:2,S");
+	put_kept(dir, now + 1000000, ".M1P1.h");		/* a clock that jumped */
+	put_kept(dir, 7, "odd");
+	assert_int_equal(mkdirat(dir, "5.dir", 0700), 0);
+	assert_int_equal(kept(m, a, &k), 5);
+	mailbox_close(&m);
+	m = opened("box");
+	assert_int_equal(kept(m, a, &k), 3);
+	assert_int_equal(k[0].removed_s, now - 50);
+	mailbox_close(&m);			/* not asked to keep or remove anything */
+	put_kept(dir, now - 300, ".M1P1.h:2,S");
+	m = opened("box");
+	mailbox_keep_expunged(m, 100);
+	mailbox_close(&m);			/* .oldest says that there is nothing */
+	assert_int_equal(unlinkat(dir, ".oldest", 0), 0);
+	m = opened("box");
+	assert_int_equal(kept(m, a, &k), 4);
+	mailbox_keep_expunged(m, 100);
+	mailbox_close(&m);
+	m = opened("box");
+	assert_int_equal(kept(m, a, &k), 3);
+	mailbox_keep_expunged(m, 0);
+	mailbox_close(&m);
+	m = opened("box");
+	assert_int_equal(kept(m, a, &k), 0);
+	assert_int_equal(unlinkat(dir, "7odd", 0), 0);
+	assert_int_equal(unlinkat(dir, "5.dir", AT_REMOVEDIR), 0);
+	mailbox_keep_expunged(m, 0);
+	mailbox_close(&m);
+	close(dir);
+	assert_int_equal(kept_dir(), -1);
+	arena_free(&a);
+}
+
+/* One close removes so many, and the next goes on. */
+static void
+test_kept_many(void **state)
+{
+	struct arena *a = arena_new(1 << 24);
+	struct mailbox *m = opened("box");
+	struct kept_mail *k;
+	size_t left[] = { 501, 0, 0 };
+	int dir;
+
+	(void)state;
+	mailbox_keep_expunged(m, 100);
+	append(m, "a\n", 0);
+	expunge_all(m);
+	dir = kept_dir();
+	for (int i = 0; i < 1500; i++)
+		put_kept(dir, 1000 + i, ".M1P1.h");
+	close(dir);
+	mailbox_close(&m);
+	for (size_t i = 0; i < LEN(left); i++) {
+		m = opened("box");
+		assert_int_equal(kept(m, a, &k), left[i] > 0 ? left[i] : 1);
+		mailbox_keep_expunged(m, 100);
+		mailbox_close(&m);
+	}
+	arena_free(&a);
+}
+
+/* What stands in its place is no reason not to expunge. */
+static void
+test_kept_odd(void **state)
+{
+	char path[160];
+	struct arena *a = arena_new(1 << 20);
+	struct mailbox *m = opened("box");
+	struct kept_mail *k;
+	size_t n;
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/box/%s", root, EXPUNGED_DIR);
+	assert_int_equal(symlink("/tmp", path), 0);
+	mailbox_keep_expunged(m, 60);
+	append(m, "a\n", 0);
+	expunge_all(m);
+	assert_true(mailbox_scan(m));
+	assert_int_equal(mailbox_count(m), 0);
+	assert_false(mailbox_kept(m, a, &k, &n));
+	mailbox_close(&m);
+	assert_int_equal(unlink(path), 0);
+	arena_free(&a);
+}
+
+static void
+test_name_time(void **state)
+{
+	static const struct { const char *name; int64_t want; } cases[] = {
+		{ "1795478164.M1P2.host", 1795478164 }, { "0.", 0 }, { "7.x", 7 },
+		{ "", -1 }, { ".x", -1 }, { "7", -1 }, { "7x", -1 }, { "x.7", -1 }, { "-7.x", -1 },
+		{ "9223372036854.x", 9223372036854 }, { "9223372036855.x", -1 }, { "99999999999999999999999.x", -1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(cases); i++) {
+		int64_t at = -1;
+
+		assert_int_equal(maildir_name_time(text(cases[i].name), &at), cases[i].want != -1);
+		assert_int_equal(at, cases[i].want);
+	}
+}
+
 int
 main(void)
 {
@@ -578,6 +827,8 @@ main(void)
 		M(test_store), B(test_store), M(test_unchangedsince), B(test_unchangedsince),
 		M(test_keywords), B(test_keywords), M(test_copy), B(test_copy), M(test_move), B(test_move),
 		M(test_copy_gone), B(test_copy_gone), M(test_expunged_modseq), B(test_expunged_modseq),
+		M(test_kept), B(test_kept), M(test_kept_moved), M(test_kept_and_old), M(test_kept_many), M(test_kept_odd),
+		cmocka_unit_test(test_name_time),
 		M(test_renamed), M(test_came_back), M(test_claim), M(test_index_lost),
 		cmocka_unit_test(test_keywords_file), cmocka_unit_test(test_from_dates),
 	};

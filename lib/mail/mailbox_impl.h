@@ -6,6 +6,8 @@
  *	mailbox_scan.c		what is there now: UIDs, flags, mod-sequences
  *	mailbox_read.c		sizes, dates, contents
  *	mailbox_change.c	flags, expunge
+ *	mailbox_expunged.c	what was expunged, and is kept
+ *	mailbox_check.c		what is wrong with it (mail/mailbox_check.h)
  *	mailbox_arrive.c	APPEND, COPY, MOVE
  *	mailbox_keyword.c	names of keywords
  */
@@ -21,6 +23,8 @@
 #include "mail/mbox.h"
 
 #define MAILDIR_STEM	"hermod"	/* of what we keep in a Maildir: hermod.ledger, ... */
+#define SIZES_CACHE	"hermod.cache"
+#define EXPUNGED_DIR	"hermod.expunged"
 #define MESSAGE_MAX	(1u << 30)	/* of a message that is read into memory */
 #define NAMES_MAX	(64u << 20)	/* octets of mails' names that changed or are made here */
 #define SCAN_TRIES	3
@@ -48,6 +52,9 @@ struct mailbox {
 	struct mbox	mbox;
 	struct ledger	*ledger;	/* owned; NULL until it is needed */
 	uint32_t	above;		/* for ledger_above */
+	bool		keeping;	/* mailbox_keep_expunged was called */
+	bool		told_keep;	/* the journal knows that something could not be kept */
+	int64_t		keep_s;
 	struct index	*index;		/* owned; NULL: nobody asked for it */
 	struct keywords	keywords;
 	struct item	*item;		/* owned; by rising UID */
@@ -90,6 +97,16 @@ struct bytes	 mailbox_part_name(struct arena *a, const struct mbox *b, size_t i)
 int		 mailbox_open_item(struct mailbox *m, struct item *it);	/* Maildir; -1: errno */
 bool		 mailbox_find_parts(struct mailbox *m);			/* mbox: it was rewritten */
 void		 mailbox_write_sizes(struct mailbox *m);
+
+/* ---- mailbox_change.c ---- */
+/* As mailbox_expunge, but nothing is kept. */
+bool		 mailbox_remove(struct mailbox *m, const size_t *which, size_t n);
+
+/* ---- mailbox_expunged.c ---- */
+/* The directory of what is kept, made if need be; -1: nothing is to be, or can be. */
+int		 mailbox_kept_dir(struct mailbox *m);
+void		 mailbox_not_kept(struct mailbox *m);	/* tells the journal, once, with errno */
+void		 mailbox_kept_close(struct mailbox *m);	/* removes what is old */
 
 /* ---- mailbox_keyword.c ---- */
 /* Under the lock: reads the names again if the file is another. */

@@ -15,7 +15,6 @@
 #include "base/mem.h"
 #include "mail/line_ends.h"
 
-#define CACHE		"hermod.cache"
 #define CACHE_MAGIC	"HERMSIZE"
 #define CACHE_HEADER	24
 #define CACHE_ENTRY	16
@@ -65,7 +64,7 @@ read_cache(struct mailbox *m)
 
 	m->cache_read = true;
 	buf_init(&b, CACHE_MAX);
-	if (file_slurp(m->maildir.dir, CACHE, &b) && b.n >= CACHE_HEADER
+	if (file_slurp(m->maildir.dir, SIZES_CACHE, &b) && b.n >= CACHE_HEADER
 	    && memcmp(b.p, CACHE_MAGIC, 8) == 0) {
 		uint32_t version, validity, sum;
 
@@ -113,13 +112,13 @@ mailbox_write_sizes(struct mailbox *m)
 	buf_u32(&out, crc32_of(validity, buf_bytes(&entries)));
 	buf_u32(&out, 0);
 	buf_add(&out, buf_bytes(&entries));
-	snprintf(tmp, sizeof tmp, "%s.%d", CACHE, (int)getpid());
+	snprintf(tmp, sizeof tmp, "%s.%d", SIZES_CACHE, (int)getpid());
 	unlinkat(m->maildir.dir, tmp, 0);
 	fd = file_open(m->maildir.dir, tmp, O_WRONLY | O_CREAT | O_EXCL, 0600);
 	if (fd != -1) {
 		bool good = !out.full && !entries.full && file_write(fd, buf_bytes(&out));
 
-		if (close(fd) == -1 || !good || renameat(m->maildir.dir, tmp, m->maildir.dir, CACHE) == -1)
+		if (close(fd) == -1 || !good || renameat(m->maildir.dir, tmp, m->maildir.dir, SIZES_CACHE) == -1)
 			unlinkat(m->maildir.dir, tmp, 0);
 	}
 	buf_fini(&entries);

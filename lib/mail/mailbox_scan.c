@@ -633,6 +633,22 @@ mailbox_index_flush(struct mailbox *m)
 }
 
 bool
+mailbox_index_anew(struct mailbox *m)
+{
+	const char *stem;
+	int dir = mailbox_state_dir(m, &stem);
+	bool good;
+
+	must(!m->index && !m->scanned);
+	if (!mailbox_lock(m))
+		return false;
+	good = index_forget(dir, stem) && (m->format == MAILBOX_MBOX
+	    || unlinkat(dir, SIZES_CACHE, 0) == 0 || errno == ENOENT);
+	mailbox_unlock(m);
+	return good;
+}
+
+bool
 mailbox_pop3_lock(struct mailbox *m)
 {
 	need_ledger(m);

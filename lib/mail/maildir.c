@@ -178,6 +178,18 @@ arrival(struct bytes name, uint64_t at[2])
 	}
 }
 
+bool
+maildir_name_time(struct bytes name, int64_t *wall_s)
+{
+	struct bytes rest = name;
+	uint64_t s = digits(&rest);
+
+	if (rest.n == name.n || rest.n == 0 || rest.p[0] != '.' || s > INT64_MAX / 1000000)
+		return false;
+	*wall_s = (int64_t)s;
+	return true;
+}
+
 int
 maildir_order(struct bytes a, struct bytes b)
 {
@@ -688,6 +700,51 @@ maildir_set_flags(struct maildir *m, struct maildir_file *f, uint32_t flags, str
 	return true;
 }
 
+/* ---- what is expunged, and kept ---- */
+
+/* The whole name in out: with odd flags only where they fit. */
+static bool
+name_anew(const struct maildir *m, uint64_t octets, struct bytes suffix, uint32_t flags, char out[2 * NAME_MAX])
+{
+	char base[NAME_MAX + 1], fresh[256];
+
+	unique_name(m, octets, base);
+	if (!maildir_suffix(suffix, flags, fresh) || strlen(base) + strlen(fresh) > NAME_MAX)
+		must(maildir_suffix((struct bytes){ NULL, 0 }, flags, fresh));
+	if (strlen(base) + strlen(fresh) > NAME_MAX) {
+		errno = ENAMETOOLONG;
+		return false;
+	}
+	snprintf(out, 2 * NAME_MAX, "%s%s", base, fresh);
+	return true;
+}
+
+bool
+maildir_keep(struct maildir *m, const struct maildir_file *f, int to)
+{
+	char old[NAME_MAX + 1], name[2 * NAME_MAX];
+	struct stat st;
+
+	return maildir_stat(m, f, &st) && whole_name(f, old)
+	    && name_anew(m, (uint64_t)st.st_size, f->suffix, maildir_flags(f->suffix), name)
+	    && renameat(f->in_new ? m->new : m->cur, old, to, name) == 0;
+}
+
+bool
+maildir_restore(struct maildir *m, int from, const char *old, uint32_t flags)
+{
+	struct bytes base, suffix;
+	char name[2 * NAME_MAX];
+	struct stat st;
+
+	if (fstatat(from, old, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return false;
+	errno = EINVAL;
+	return S_ISREG(st.st_mode) && st.st_uid == geteuid() && split_name(old, &base, &suffix)
+	    && name_anew(m, (uint64_t)st.st_size, suffix, flags, name)
+	    && renameat(from, old, m->cur, name) == 0;
+}
+
 bool
 maildir_sync(struct maildir *m, bool new, bool cur)
 {
@@ -801,7 +858,7 @@ clean_tmp(struct maildir *m)
 void
 maildir_close(struct maildir *m)
 {
-	if (m->tmp != -1)
+	if (m->tmp != -1 && !m->as_is)
 		clean_tmp(m);
 	fd_close(&m->tmp);
 	fd_close(&m->new);

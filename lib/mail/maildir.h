@@ -39,6 +39,7 @@ struct maildir {
 	bool		unnamed;	/* O_TMPFILE works here */
 	bool		ordered;	/* the second order above */
 	bool		told_odd;	/* what is no regular file was logged */
+	bool		as_is;		/* nothing is cleaned up */
 	char		*what;		/* owned; for the journal */
 	char		host[65];
 	uint64_t	delivered;	/* by this process */
@@ -78,6 +79,12 @@ bool	maildir_find(struct maildir *m, struct maildir_file *f, struct arena *a);
 int	maildir_open_file(struct maildir *m, const struct maildir_file *f);	/* -1: errno */
 bool	maildir_stat(struct maildir *m, const struct maildir_file *f, struct stat *st);
 bool	maildir_remove(struct maildir *m, const struct maildir_file *f);
+/* As maildir_remove, but the file goes to another directory of the same file system, under a name that begins with the
+ * time now and keeps the flags. */
+bool	maildir_keep(struct maildir *m, const struct maildir_file *f, int to);
+/* The way back: to cur/, under a new name, with these flags and those of the old name that we do not know. What is no
+ * regular file of ours: EINVAL. */
+bool	maildir_restore(struct maildir *m, int from, const char *name, uint32_t flags);
 /* To cur/, with these flags (enum mail_flag) and no others that we know; f is changed. */
 bool	maildir_set_flags(struct maildir *m, struct maildir_file *f, uint32_t flags, struct arena *a);
 bool	maildir_sync(struct maildir *m, bool new, bool cur);	/* what was renamed or removed there is durable */
@@ -108,6 +115,8 @@ struct bytes maildir_copy_name(const struct maildir_copy *c);
 
 /* Pure: in what order messages came, by their names; ties by the octets. */
 int	maildir_order(struct bytes a, struct bytes b);
+/* Pure: the seconds that a name begins with, "1790000000.M...". False: it does not, or they are no time. */
+bool	maildir_name_time(struct bytes name, int64_t *wall_s);
 /* Pure: the flags in ":2,FLAGS"; unknown ones are passed over. */
 uint32_t maildir_flags(struct bytes suffix);
 /* Pure: the suffix with these flags instead, in ASCII order; flags that we do not know stay, and what stands
