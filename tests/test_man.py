@@ -127,7 +127,7 @@ def words_of_help():
 
 
 def test_commands_of_hermod():
-    text = page("hermod.8") + page("hermod-account.8")
+    text = page("hermod.8") + page("hermod-account.8") + page("hermod-mailbox.8")
     commands = dict(words_of_help())
     assert {"start", "status", "queue", "account"} <= set(commands)
     for command, rest in commands.items():

@@ -35,6 +35,8 @@ static const struct {
 	{ "config",	hermod_config,	"config [--defaults | --changed] [NAME...]", "show settings", false },
 	{ "queue",	hermod_queue,	"queue list | queue show ID [--content]", "show what waits", false },
 	{ "account",	hermod_account,	"account add|remove|password|list|enable|disable ...", "virtual accounts", false },
+	{ "mailbox",	hermod_mailbox,	"mailbox list|status|check|rebuild|undelete ACCOUNT [FOLDER] [--since TIME] [--dry-run]",
+	  "look at mailboxes, repair them", false },
 	{ "version",	do_version,	"version",			"show the version", false },
 	{ "help",	do_help,	"help",				"this text", false },
 };

@@ -57,6 +57,7 @@ void	rows_time(struct rows *r, uint64_t ms);
 int	hermod_account(int argc, char **argv);
 int	hermod_check(int argc, char **argv);
 int	hermod_config(int argc, char **argv);
+int	hermod_mailbox(int argc, char **argv);
 int	hermod_queue(int argc, char **argv);
 int	hermod_reload(int argc, char **argv);
 int	hermod_reopen(int argc, char **argv);

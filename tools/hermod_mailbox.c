@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * tools/hermod_mailbox.c - makes the folders of a new account. root never writes
+ * tools/hermod_mailbox.c - makes the folders of a new account. root neither reads nor writes
  * where a mailbox's owner may: a child becomes the owner first.
  */
 #include "tools/hermod_mailbox.h"
@@ -10,11 +10,13 @@
 #include <grp.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "tools/hermod.h"
 
 /* RFC 6154 section 2 names their uses. */
 static const struct { const char *folder, *use; } folders[] = {
@@ -128,6 +130,42 @@ drop(uint32_t uid, uint32_t gid)
 		return true;
 	return setgroups(0, NULL) == 0 && setresgid(gid, gid, gid) == 0 && setresuid(uid, uid, uid) == 0
 	    && geteuid() == uid && getegid() == gid && uid != 0;
+}
+
+/* What the child has no need of it does not have: only standard input, output and errors stay open. */
+static _Noreturn void
+be_owner(uint32_t uid, uint32_t gid, int (*run)(void *), void *arg)
+{
+	int status;
+
+	umask(077);
+	if (syscall(SYS_close_range, 3, ~0u, 0) == -1 || !drop(uid, gid)) {
+		fprintf(stderr, "hermod: cannot become the mailbox's owner, uid %u, gid %u: %s\n", uid, gid, strerror(errno));
+		_exit(EXIT_FAILED);
+	}
+	status = run(arg);
+	_exit(fflush(stdout) == 0 ? status : EXIT_FAILED);
+}
+
+int
+mailbox_as_owner(uint32_t uid, uint32_t gid, int (*run)(void *), void *arg)
+{
+	int status = 0;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0)
+		be_owner(uid, gid, run, arg);
+	while (pid != -1 && waitpid(pid, &status, 0) == -1)
+		if (errno != EINTR)
+			pid = -1;
+	if (pid == -1)
+		hermod_die(EXIT_FAILED, "cannot fork: %s", strerror(errno));
+	if (!WIFEXITED(status))
+		hermod_die(EXIT_FAILED, "the process that worked as the mailbox's owner was killed by signal %d",
+		    WTERMSIG(status));
+	return WEXITSTATUS(status);
 }
 
 bool
