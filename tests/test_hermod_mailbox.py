@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: ISC
 """hermod mailbox: what it shows, finds, makes anew and brings back; as root it works as the mailbox's owner."""
+import json
 import os
+import pty
 import re
 import shutil
 import time
 
 import pytest
 
+from hermodtest.imap import Literal
 from hermodtest.proc import wait_for
 from hermodtest.suite import MAIL_UID, PASSWORD, patience
 
@@ -174,7 +177,6 @@ def test_a_sound_mailbox_has_no_faults_and_stays_as_it_is(shared_suite):
 
 def found(suite, address, name="INBOX"):
     r = suite.hermod("--json", "mailbox", "check", address, name, check=False)
-    import json
     out = [json.loads(line) for line in r.stdout.splitlines()]
     assert (r.returncode == 1) == any(f["fault"] for f in out), r
     return out
@@ -333,6 +335,62 @@ def test_pop3_keeps_too_and_a_move_does_not(shared_suite):
     assert len(files(shared_suite, address, "", "hermod.expunged")) == 1
     names = {f["folder"] for f in shared_suite.hermod_json("mailbox", "list", address)}
     assert not any("expunged" in n for n in names)
+
+
+def test_a_folder_goes_with_what_it_kept(shared_suite):
+    address = shared_suite.add_account("folders")
+    with session(shared_suite, address) as c:
+        c.ok("CREATE Work")
+        c.ok("APPEND Work ", Literal(b"Subject: x\r\n\r\nText.\r\n"))
+    expunge(shared_suite, address, "1", "Work")
+    (old,) = files(shared_suite, address, ".Work", "hermod.expunged")
+    with session(shared_suite, address) as c:
+        c.ok("RENAME Work Play")
+    assert files(shared_suite, address, ".Play", "hermod.expunged") == [old]
+    assert "1 message brought back" in shared_suite.hermod("mailbox", "undelete", address, "Play").stdout
+    expunge(shared_suite, address, "1:*", "Play")
+    assert status(shared_suite, address, "Play")["expunged"] == 1
+    with session(shared_suite, address) as c:
+        c.ok("DELETE Play")
+    assert not any("Play" in p or "removed" in p for p in os.listdir(folder(shared_suite, address)))
+
+
+def test_the_other_layout(make_suite):
+    suite = make_suite(folder_layout="fs", expunge_keep="1h")
+    address = suite.add_account("fs")
+    with session(suite, address) as c:
+        c.ok("CREATE Work/2026")
+        c.ok("APPEND Work/2026 ", Literal(b"Subject: x\r\n\r\nText.\r\n"))
+    expunge(suite, address, "1", "Work/2026")
+    names = {f["folder"]: f["selectable"] for f in suite.hermod_json("mailbox", "list", address)}
+    assert names["Work/2026"] and not any("hermod" in n for n in names)
+    assert len(suite.hermod_json("mailbox", "undelete", address, "work/2026".title())) == 1
+    assert status(suite, address, "Work/2026")["messages"] == 1
+
+
+def test_progress_on_a_terminal(shared_suite):
+    """It is seen, and gone when all is done; sessions need no terminal."""
+    address = shared_suite.add_account("slow")
+    new = os.path.join(folder(shared_suite, address), "new")
+    for i in range(300):
+        path = os.path.join(new, f"{1000 + i}.x")
+        with open(path, "w") as f:
+            f.write("Subject: x\n\n" + "a line of it\n" * 5000)
+        owned(path)
+    pid, fd = pty.fork()
+    if pid == 0:
+        hermod = os.path.join(shared_suite.build, "bin", "hermod")
+        os.execve(hermod, [hermod, "-c", shared_suite.conf, "mailbox", "rebuild", address, "INBOX"],
+                  shared_suite.environment())
+    out = b""
+    try:
+        while (piece := os.read(fd, 65536)):
+            out += piece
+    except OSError:
+        pass
+    assert os.waitpid(pid, 0)[1] == 0, out
+    os.close(fd)
+    assert re.search(rb"\rINBOX: \d+ of 300", out) and out.endswith(b"\r\x1b[KINBOX: made anew from 300 messages\r\n"), out
 
 
 def test_what_cannot_be_kept_is_removed(shared_suite):

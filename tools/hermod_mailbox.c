@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -162,6 +163,8 @@ mailbox_as_owner(uint32_t uid, uint32_t gid, int (*run)(void *), void *arg)
 			pid = -1;
 	if (pid == -1)
 		hermod_die(EXIT_FAILED, "cannot fork: %s", strerror(errno));
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE)
+		return EXIT_FAILED;	/* nobody reads on */
 	if (!WIFEXITED(status))
 		hermod_die(EXIT_FAILED, "the process that worked as the mailbox's owner was killed by signal %d",
 		    WTERMSIG(status));

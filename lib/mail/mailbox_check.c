@@ -354,8 +354,6 @@ look_at_entry(struct checking *k, int dir, const char *where, const char *name)
 	}
 	if (colon == 0 || strcmp(where, "tmp") == 0)
 		return;
-	if (colon > LEDGER_NAME_MAX)
-		say(k, true, path, "has a name that is too long", FINDING_MOVE);
 	found = add_message(k);
 	whole = arena_copy(k->a, whole);
 	found->path = path;
@@ -606,6 +604,7 @@ by_uid(const void *a, const void *b)
 	return (x->uid > y->uid) - (x->uid < y->uid);
 }
 
+/* A UID that the ledger has not may be one that it has forgotten since, with the message. */
 static void
 check_record(struct checking *k, const struct index_mail *r, const struct uid_name *of, size_t n, size_t *stale)
 {
@@ -613,10 +612,8 @@ check_record(struct checking *k, const struct index_mail *r, const struct uid_na
 	const struct uid_name *known = n == 0 ? NULL : bsearch(&key, of, n, sizeof key, by_uid);
 	const struct message *g = known ? find_message(k, known->name) : NULL;
 
-	if (!known) {
+	if (r->uid >= k->header.uidnext)
 		say_fmt(k, true, file_name(k, "index"), FINDING_REBUILD, "has UID %u, which the ledger did not give", r->uid);
-		return;
-	}
 	if (!g || (k->m->format == MAILBOX_MAILDIR && g->flags != r->flags))
 		++*stale;
 	if (g && g->octets != UINT64_MAX && r->octets != 0 && r->octets != g->octets)

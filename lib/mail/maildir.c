@@ -702,9 +702,11 @@ maildir_set_flags(struct maildir *m, struct maildir_file *f, uint32_t flags, str
 
 /* ---- what is expunged, and kept ---- */
 
+#define NAME_ROOM	(NAME_MAX + 1 + 256)
+
 /* The whole name in out: with odd flags only where they fit. */
 static bool
-name_anew(const struct maildir *m, uint64_t octets, struct bytes suffix, uint32_t flags, char out[2 * NAME_MAX])
+name_anew(const struct maildir *m, uint64_t octets, struct bytes suffix, uint32_t flags, char out[NAME_ROOM])
 {
 	char base[NAME_MAX + 1], fresh[256];
 
@@ -715,14 +717,14 @@ name_anew(const struct maildir *m, uint64_t octets, struct bytes suffix, uint32_
 		errno = ENAMETOOLONG;
 		return false;
 	}
-	snprintf(out, 2 * NAME_MAX, "%s%s", base, fresh);
+	snprintf(out, NAME_ROOM, "%s%s", base, fresh);
 	return true;
 }
 
 bool
 maildir_keep(struct maildir *m, const struct maildir_file *f, int to)
 {
-	char old[NAME_MAX + 1], name[2 * NAME_MAX];
+	char old[NAME_MAX + 1], name[NAME_ROOM];
 	struct stat st;
 
 	return maildir_stat(m, f, &st) && whole_name(f, old)
@@ -734,7 +736,7 @@ bool
 maildir_restore(struct maildir *m, int from, const char *old, uint32_t flags)
 {
 	struct bytes base, suffix;
-	char name[2 * NAME_MAX];
+	char name[NAME_ROOM];
 	struct stat st;
 
 	if (fstatat(from, old, &st, AT_SYMLINK_NOFOLLOW) == -1)
