@@ -601,7 +601,7 @@ test_kept(void **state)
 
 	(void)state;
 	assert_true(mailbox_scan(m));
-	key = mailbox_keyword_make(m, text("Work"));
+	key = mailbox_keyword_make(m, text("Work"), 0);
 	assert_int_equal(key, WORK);
 	append(m, "a\n", MAIL_SEEN | MAIL_DELETED | key);
 	append(m, "bb\n", 0);

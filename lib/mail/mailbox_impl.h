@@ -83,7 +83,8 @@ bool		 mailbox_look_again(struct mailbox *m);
 /* NULL: it is not there. */
 struct item	*mailbox_item(struct mailbox *m, uint32_t uid);
 uint32_t	*mailbox_uids(const struct mailbox *m, const size_t *which, size_t n);	/* the caller's to free */
-/* As mailbox_expunge; ours, of n, false before: which of them we have removed, and nobody else. */
+/* As mailbox_expunge, but nothing is kept (expunge_keep). ours, of n, false before: which of them we have removed, and
+ * nobody else. */
 bool		 mailbox_expunge_ours(struct mailbox *m, const size_t *which, size_t n, bool *ours);
 /* A mod-sequence above all others, which may be told once this returns. */
 uint64_t	 mailbox_next_modseq(struct mailbox *m);
@@ -97,10 +98,6 @@ struct bytes	 mailbox_part_name(struct arena *a, const struct mbox *b, size_t i)
 int		 mailbox_open_item(struct mailbox *m, struct item *it);	/* Maildir; -1: errno */
 bool		 mailbox_find_parts(struct mailbox *m);			/* mbox: it was rewritten */
 void		 mailbox_write_sizes(struct mailbox *m);
-
-/* ---- mailbox_change.c ---- */
-/* As mailbox_expunge, but nothing is kept. */
-bool		 mailbox_remove(struct mailbox *m, const size_t *which, size_t n);
 
 /* ---- mailbox_expunged.c ---- */
 /* The directory of what is kept, made if need be; -1: nothing is to be, or can be. */
