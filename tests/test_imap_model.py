@@ -782,6 +782,7 @@ class Run:
         wait_for(lambda: not [p for p in sessions if p.alive()], 20, why="sessions end with become")
         for s in self.sessions:
             self.lose(s)
+        self.connect(self.sessions[0])          # until it is back a delivery would be put off
 
     def kill_all(self):
         self.say("-", "kill -9 of all, and start")
