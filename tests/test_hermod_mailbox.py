@@ -32,7 +32,8 @@ def snapshot(top):
         for n in dirs + names:
             p = os.path.join(path, n)
             st = os.lstat(p)
-            content = open(p, "rb").read() if os.path.isfile(p) and not os.path.islink(p) else None
+            readable = os.path.isfile(p) and not os.path.islink(p) and os.access(p, os.R_OK)
+            content = open(p, "rb").read() if readable else None
             out[p] = (st.st_mode, st.st_uid, st.st_nlink, st.st_mtime_ns, content)
     return out
 

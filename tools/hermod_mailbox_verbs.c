@@ -335,7 +335,7 @@ status_text(struct bytes folder, struct mailbox *m, const struct counts *c, stru
 	printf("  %-15s%s, %llu octets\n", "index", cache_word(b->index, b->index_whole), (unsigned long long)b->index_octets);
 	printf("  %-15s%s, %llu octets\n", "data", cache_word(b->data, b->data_whole), (unsigned long long)b->data_octets);
 	if (b->kept > 0)
-		printf("  %-15s%llu messages, %llu octets\n", "expunged, kept", (unsigned long long)b->kept,
+		printf("  %-15s%llu message%s, %llu octets\n", "expunged, kept", (unsigned long long)b->kept, b->kept == 1 ? "" : "s",
 		    (unsigned long long)b->kept_octets);
 }
 
