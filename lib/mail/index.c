@@ -409,12 +409,12 @@ doubt(struct index *x, uint32_t uidvalidity, uint64_t told)
 		return "it was copied or restored";
 	if (h.uidvalidity != uidvalidity)
 		return "it was of another UIDVALIDITY";
-	if (h.serial != x->checked) {
-		if (!our_boot(h.boot) && told > h.highest)
-			return "the host was started since";
-		if (!index_sound(file, &h, &x->live))
-			return "it was damaged";
-	}
+	if (h.serial != x->checked && !our_boot(h.boot) && told > h.highest)
+		return "the host was started since";
+	/* Each time: another program may have written into the file since, and what it wrote would be put back with a
+	 * checksum that is right. */
+	if (!index_sound(file, &h, &x->live))
+		return "it was damaged";
 	x->h = h;
 	x->checked = h.serial;
 	x->last_uid = h.count > 0 ? little_u32(record_at(x, h.count - 1) + 4) : 0;

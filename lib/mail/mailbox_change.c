@@ -172,8 +172,10 @@ struct store { struct mailbox *m; const struct flag_change *change; uint64_t mod
 static void
 store_end(struct store *s)
 {
-	if (s->modseq != 0)
+	if (s->modseq != 0) {
 		index_end(s->m->index);
+		s->m->serial = index_serial(s->m->index);
+	}
 	s->modseq = 0;
 }
 

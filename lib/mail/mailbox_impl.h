@@ -62,6 +62,7 @@ struct mailbox {
 	struct arena	*names;		/* owned; of mails whose names changed or are made here */
 	struct maildir_list list;	/* owned; Maildir: item names are in it */
 	bool		scanned;
+	uint64_t	serial;		/* of the index, as we left it */
 	uint32_t	uidnext;	/* at the last scan: what is below it and not among the items is gone for good; 0: none */
 	struct timespec	mtime[2];	/* Maildir: of new/, cur/ before they were listed */
 	int64_t		listed_us;	/* when that was */

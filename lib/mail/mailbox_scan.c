@@ -357,13 +357,14 @@ merge_index(struct mailbox *m)
 	}
 	for (; i < m->n; i++)
 		merge_new(&g, &m->item[i]);
-	if (g.modseq == 0 && !m->news)
-		return;
-	if (g.modseq == 0)
+	if (g.modseq == 0 && m->news)
 		index_begin(m->index);
-	tell_others(m);
+	if (g.modseq != 0 || m->news) {
+		tell_others(m);
+		index_end(m->index);
+	}
 	m->news = false;
-	index_end(m->index);
+	m->serial = index_serial(m->index);
 }
 
 /* ---- a look ---- */
@@ -596,16 +597,25 @@ mailbox_look(struct mailbox *m)
 	return true;
 }
 
+/* Another session may have made it anew, with other mod-sequences for what has not changed. */
+static bool
+same_index(const struct mailbox *m)
+{
+	return !m->index || !index_shared(m->index) || index_serial(m->index) == m->serial;
+}
+
 bool
 mailbox_scan(struct mailbox *m)
 {
 	bool good;
 
-	if (m->scanned && m->format == MAILBOX_MAILDIR && mailbox_quiet(m))
+	bool quiet = m->scanned && m->format == MAILBOX_MAILDIR && mailbox_quiet(m);
+
+	if (quiet && same_index(m))
 		return true;
 	if (!mailbox_lock(m))
 		return false;
-	good = mailbox_look_again(m);
+	good = quiet ? mailbox_look(m) : mailbox_look_again(m);
 	mailbox_unlock(m);
 	return good;
 }
