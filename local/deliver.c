@@ -252,6 +252,8 @@ next_jobs(struct worker *w)
 	do {
 		struct pollfd p = { .fd = w->channel, .events = POLLIN };
 
+		if (w->mailbox && poll(&p, 1, 0) == 0)
+			mailbox_digest(w->mailbox);
 		poll(&p, 1, IDLE_MS);
 		io = receive(w);
 	} while (io == IPC_AGAIN);

@@ -61,6 +61,8 @@ struct delivery {
 /* Durable when DELIVERED. Line ends become LF. reply has the enhanced status and words:
  * 4.2.2 over quota, 4.3.1 no space, 4.2.0 locked, ... Nothing half-written is ever seen in new/. */
 enum outcome	mailbox_deliver(struct mailbox *m, const struct delivery *d, struct buf *reply);
+/* Looks into what was delivered, for the index: when nobody waits for an answer. */
+void		 mailbox_digest(struct mailbox *m);
 /* n of them that share their syncs; outcome and reply: one each. */
 void		 mailbox_deliver_all(struct mailbox *m, const struct delivery *d, size_t n,
 		    enum outcome *outcome, struct buf *reply);

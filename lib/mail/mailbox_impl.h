@@ -4,6 +4,7 @@
  *
  *	mailbox.c		opening, delivery
  *	mailbox_scan.c		what is there now: UIDs, flags, mod-sequences
+ *	mailbox_digest.c	what a delivery tells the index
  *	mailbox_read.c		sizes, dates, contents
  *	mailbox_change.c	flags, expunge
  *	mailbox_expunged.c	what was expunged, and is kept
@@ -99,6 +100,7 @@ struct bytes	 mailbox_part_name(struct arena *a, const struct mbox *b, size_t i)
 int		 mailbox_open_item(struct mailbox *m, struct item *it);	/* Maildir; -1: errno */
 bool		 mailbox_find_parts(struct mailbox *m);			/* mbox: it was rewritten */
 void		 mailbox_write_sizes(struct mailbox *m);
+bool		 mailbox_slurp(struct mailbox *m, const struct maildir_file *f, struct buf *room);	/* the whole file */
 
 /* ---- mailbox_expunged.c ---- */
 /* The directory of what is kept, made if need be; -1: nothing is to be, or can be. */

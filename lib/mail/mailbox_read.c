@@ -314,6 +314,16 @@ mailbox_text(struct mailbox *m, size_t i, struct buf *room)
 	return good;
 }
 
+bool
+mailbox_slurp(struct mailbox *m, const struct maildir_file *f, struct buf *room)
+{
+	int fd = maildir_open_file(&m->maildir, f);
+	bool good = fd != -1 && slurp(fd, room);
+
+	fd_close(&fd);
+	return good;
+}
+
 /* ---- dates ---- */
 
 bool

@@ -22,6 +22,7 @@
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "mail/index.h"
 #include "mail/maildir.h"
 #include "mail/mbox.h"
 
@@ -565,6 +566,41 @@ test_names(void **state)
 		assert_int_equal(maildir_flags(text(read[i].suffix)), read[i].want);
 }
 
+/* What a delivery found out is there for the first session to look; who never had an index gets none. */
+static void
+test_digest(void **state)
+{
+	struct mailbox *m = opened(), *session;
+	struct index_data d;
+	char data[120];
+
+	(void)state;
+	snprintf(data, sizeof data, "%s/hermod.data", path);
+	assert_int_equal(deliver(m, "Subject: one\r\n\r\nbody\r\n"), DELIVERED);
+	mailbox_digest(m);
+	assert_int_equal(access(data, F_OK), -1);
+	session = opened();
+	mailbox_index(session);
+	assert_true(mailbox_scan(session));
+	assert_false(mailbox_data(session, 0, &d));
+	mailbox_close(&session);
+	for (int i = 0; i < MAILDIR_FRESH + 1; i++)
+		assert_int_equal(deliver(m, "Subject: two\r\n\r\nbody\r\n"), DELIVERED);
+	mailbox_digest(m);
+	mailbox_close(&m);
+	session = opened();
+	mailbox_index(session);
+	assert_true(mailbox_scan(session));
+	assert_int_equal(mailbox_count(session), MAILDIR_FRESH + 2);
+	for (size_t i = 1; i <= MAILDIR_FRESH; i++) {
+		assert_true(mailbox_data(session, i, &d));
+		assert_int_equal(d.octets, strlen(HEAD "Subject: two\r\n\r\nbody\r\n"));
+		assert_true(bytes_starts(d.envelope, text("(NIL \"two\" ")));
+	}
+	assert_false(mailbox_data(session, MAILDIR_FRESH + 1, &d));	/* one too many to be remembered */
+	mailbox_close(&session);
+}
+
 /* ---- mbox ---- */
 
 static void
@@ -832,7 +868,7 @@ main(void)
 		M(test_short_queue_file), B(test_short_queue_file), M(test_batch), B(test_batch),
 		M(test_pop3_lock), B(test_pop3_lock), M(test_refused), B(test_refused),
 		M(test_other_programs), M(test_odd_files), M(test_size_cache), M(test_tmp_is_cleaned),
-		M(test_ways_to_deliver), M(test_names), M(test_again), B(test_again), M(test_uidvalidity_above),
+		M(test_ways_to_deliver), M(test_names), M(test_digest), M(test_again), B(test_again), M(test_uidvalidity_above),
 		B(test_uidvalidity_above),
 		B(test_mbox_octets), B(test_mbox_torn_append), B(test_mbox_nuls), B(test_mbox_locked),
 		B(test_mbox_other_programs), B(test_mbox_torn_removal),

@@ -394,6 +394,15 @@ maildir_make_durable(struct maildir *m, struct maildir_copy *c, size_t n)
 }
 
 static void
+remember(struct maildir *m, const struct maildir_copy *c)
+{
+	if (!m->fresh)
+		m->fresh = mem_array(MAILDIR_FRESH, sizeof *m->fresh);
+	if (m->fresh_n < MAILDIR_FRESH)
+		memcpy(m->fresh[m->fresh_n++], c->name, sizeof *m->fresh);
+}
+
+static void
 deliver_some(struct maildir *m, const struct delivery *d, size_t n, enum outcome *outcome,
     struct buf *reply)
 {
@@ -408,10 +417,12 @@ deliver_some(struct maildir *m, const struct delivery *d, size_t n, enum outcome
 		struct maildir_copy *c = &copy[i];
 
 		/* What is closed after its sync has nothing left to fail with. */
-		if (c->fault == 0)
+		if (c->fault == 0) {
 			fd_close(&c->fd);
-		else
+			remember(m, c);
+		} else {
 			maildir_drop(m, c);
+		}
 		m->delivered += c->fault == 0;
 		outcome[i] = mailbox_outcome(c->fault, &reply[i]);
 	}
@@ -869,6 +880,8 @@ maildir_close(struct maildir *m)
 	fd_close(&m->proc);
 	mem_free(m->what);
 	mem_free(m->room);
+	mem_free(m->fresh);
+	m->fresh = NULL;
 	m->what = NULL;
 	m->room = NULL;
 }

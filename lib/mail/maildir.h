@@ -31,6 +31,7 @@
 #include "base/arena.h"
 #include "mail/mailbox.h"
 
+#define MAILDIR_FRESH		64
 #define MAILDIR_TMP_AGE_S (36 * 3600)	/* files in tmp/ that are older were given up */
 
 struct maildir {
@@ -44,6 +45,8 @@ struct maildir {
 	char		host[65];
 	uint64_t	delivered;	/* by this process */
 	unsigned char	*room;		/* owned; one buffer for all copies */
+	char		(*fresh)[256];	/* owned; names of what was delivered last, for mailbox_digest */
+	size_t		fresh_n;	/* at most MAILDIR_FRESH: what is more is forgotten */
 };
 
 struct maildir_file {
