@@ -720,6 +720,7 @@ class Run:
         seen = {x.uid: x for x in c.box.slots}
         candidates = self.arrivals(maybe, a)
         folder.event += 1
+        told = min([m.uid for m in folder.alive() if m.guess] + [folder.uidnext])
         self.bind(folder, seen)
         for m in list(folder.certain()):
             x = seen.get(m.uid)
@@ -746,7 +747,12 @@ class Run:
             octets = candidates.get(body if isinstance(body, tuple) else digest(body))
             if octets is None:
                 raise Broken(f"UID {uid} of {name} is of nobody")
+            above = folder.uidnext
+            if uid >= told:                     # what came besides, and was not told of, may have the next ones
+                folder.uidnext = min(above, uid)
             a.model.add(folder, uid, seen[uid].flags - {"\\Recent"}, None, octets)
+            folder.uidnext = max(above, uid + 1)
+        folder.messages = dict(sorted(folder.messages.items()))
 
     def bind(self, folder, seen):
         """UIDs that were guessed, by what the messages are."""

@@ -277,7 +277,9 @@ def try_imap(make_suite, rules):
     assert not wrong, "\n".join(wrong)
     for folder in ("", ".Sent", ".Trash"):
         at = os.path.join(suite.maildir("anna").path, folder)
-        assert "unlinkat" in suite.log() or not os.listdir(os.path.join(at, "tmp")) or "unlinkat" in ",".join(rules)
+        # A process that ends for want of memory leaves what it was at; that is removed when it is old.
+        left = [] if re.search(":(c|re)alloc:", ",".join(rules)) else os.listdir(os.path.join(at, "tmp"))
+        assert not left or "unlinkat" in suite.log() or "unlinkat" in ",".join(rules)
         assert not [f for f in os.listdir(at) if ".new" in f]
     suite.stop()
     return hit

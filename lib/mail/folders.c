@@ -71,17 +71,37 @@ folders_end(struct folders *f)
 	errno = saved;
 }
 
+static bool
+redo_is_there(const struct folders *f)
+{
+	struct stat st;
+
+	return fstatat(f->root, REDO_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* Before something is only looked at: waits for a change that is half done, or completes it. */
 static void
 settle(struct folders *f)
 {
-	struct stat st;
-
-	if (fstatat(f->root, REDO_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 && folders_begin(f))
+	if (redo_is_there(f) && folders_begin(f))
 		folders_end(f);
 }
 
 /* ---- opening ---- */
+
+/* A login waits for nobody here, and for not much: what is being made belongs to who has the lock. */
+static void
+sweep(struct folders *f)
+{
+	bool begun = folders_remove_left(f, REMOVED_PREFIX, SWEEP_MAX) || redo_is_there(f);
+
+	if (!begun || !lock_file_take(&f->lock, LOCK_FOLDERS, 0))
+		return;
+	if (redo(f))
+		folders_remove_left(f, NEW_PREFIX, SWEEP_MAX);
+	folders_end(f);
+	folders_remove_left(f, REMOVED_PREFIX, SWEEP_MAX);	/* what was completed just now */
+}
 
 static bool
 take_root(struct folders *f, struct mailbox **inbox)
@@ -94,11 +114,7 @@ take_root(struct folders *f, struct mailbox **inbox)
 	if (f->root == -1)
 		return false;
 	lock_file_init(&f->lock, f->root, MAILDIR_STEM);
-	if (folders_begin(f)) {
-		folders_remove_left(f, NEW_PREFIX);
-		folders_end(f);
-	}
-	folders_remove_left(f, REMOVED_PREFIX);
+	sweep(f);
 	return true;
 }
 
@@ -177,7 +193,11 @@ folders_own_dir(struct folders *f, int dir, const char *name)
 		folders_tell_odd(f, text(name));
 		errno = ENOENT;
 	}
-	if (fd != -1 && fstat(fd, &st) == 0 && st.st_uid != geteuid()) {
+	if (fd == -1)
+		return -1;
+	if (fstat(fd, &st) == -1) {
+		fd_close(&fd);
+	} else if (st.st_uid != geteuid()) {
 		folders_tell_odd(f, text(name));
 		errno = ENOENT;
 		fd_close(&fd);

@@ -128,24 +128,35 @@ strip_into(int dir, int aside)
 	return fault == 0 && dir_sync(aside) && dir_sync(dir);
 }
 
-/* The folder's own out of its directory, if that is the one. */
+static uint64_t
+inode_of_cur(int dir)
+{
+	struct stat st;
+
+	return fstatat(dir, "cur", &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_ino : 0;
+}
+
+/* The folder's own out of its directory, if that is the one: in a mailbox that was made there since is other mail.
+ * Only when all is aside may others remove it. */
 static bool
 strip(struct folders *f, const char *path, uint64_t inode)
 {
-	char name[ASIDE_NAME];
-	struct stat st;
+	char name[ASIDE_NAME], removed[ASIDE_NAME];
 	int dir = folders_dir(f, path), aside;
+	uint64_t now;
 	bool good;
 
 	if (dir == -1)
 		return errno == ENOENT;
-	if (fstat(dir, &st) == -1 || st.st_ino != inode) {
+	now = inode_of_cur(dir);
+	if (now != 0 && now != inode) {
 		fd_close(&dir);
 		return true;
 	}
-	folders_aside_name(REMOVED_PREFIX, name);
+	folders_aside_name(NEW_PREFIX, name);
+	folders_aside_name(REMOVED_PREFIX, removed);
 	aside = mkdirat(f->root, name, 0700) == 0 ? dir_open(f->root, name) : -1;
-	good = aside != -1 && strip_into(dir, aside);
+	good = aside != -1 && strip_into(dir, aside) && renameat(f->root, name, f->root, removed) == 0;
 	fd_close(&aside);
 	fd_close(&dir);
 	if (good)
@@ -158,11 +169,9 @@ delete_fs(struct folders *f, struct bytes name, const char *path)
 {
 	struct folder_redo r = { .what = REDO_DELETE, .layout = f->layout, .from = name };
 	int dir = folders_dir(f, path);
-	struct stat st;
-	bool good = dir != -1 && fstat(dir, &st) == 0;
+	bool good = dir != -1 && (r.inode = inode_of_cur(dir)) != 0;
 
 	fd_close(&dir);
-	r.inode = good ? st.st_ino : 0;
 	if (!good || !write_down(f, &r) || !strip(f, path, r.inode))
 		return failed(f, "remove", name);
 	drop_uses(f, name, false);
@@ -218,7 +227,7 @@ folders_delete(struct folders *f, struct bytes name)
 	r = delete(f, name, path);
 	folders_end(f);
 	if (r == FOLDER_OK)
-		folders_remove_left(f, REMOVED_PREFIX);		/* takes long, and hinders nobody */
+		folders_remove_left(f, REMOVED_PREFIX, SIZE_MAX);	/* takes long, and hinders nobody */
 	return r;
 }
 

@@ -21,7 +21,8 @@
 #define REDO_FILE		"hermod.folders.redo"
 #define FLOOR_FILE		"hermod.uidvalidity"
 #define NEW_PREFIX		"hermod.new."		/* a folder that is being made */
-#define REMOVED_PREFIX		"hermod.removed."	/* one that is being removed */
+#define REMOVED_PREFIX		"hermod.removed."	/* one that is being removed: nobody adds to it any more */
+#define SWEEP_MAX		1000	/* files that a login removes for others */
 #define ASIDE_NAME		48			/* octets of a name with one of these, with a NUL */
 
 struct folders {
@@ -91,7 +92,8 @@ bool	folders_complete(struct folders *f, const struct folder_redo *r);	/* under 
 void	folders_aside_name(const char *prefix, char name[ASIDE_NAME]);
 /* All in it and itself, as far as it can be; logs what not. Not across file systems, through no link. */
 void	folders_remove_tree(struct folders *f, const char *name);
-/* Those of that prefix in the account's folder; and temporary files that are old. */
-void	folders_remove_left(struct folders *f, const char *prefix);
+/* Those of that prefix in the account's folder, and temporary files that are old; so many files at most. True: there is a
+ * folder that is being made, or was when its process died. */
+bool	folders_remove_left(struct folders *f, const char *prefix, size_t files);
 
 #endif

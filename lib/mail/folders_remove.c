@@ -31,16 +31,23 @@ folders_aside_name(const char *prefix, char name[ASIDE_NAME])
 	snprintf(name, ASIDE_NAME, "%s%016llx", prefix, (unsigned long long)chance);
 }
 
-static bool remove_content(int dir, dev_t dev, unsigned depth);
+/* What may be removed: on one file system, and so many files. */
+struct removal { dev_t dev; size_t left; };
+
+static bool remove_content(int dir, struct removal *r, unsigned depth);
 
 /* Gone is as good as removed: another process may be at it, too. */
 static bool
-remove_entry(int dir, const char *name, dev_t dev, unsigned depth)
+remove_entry(int dir, const char *name, struct removal *r, unsigned depth)
 {
 	struct stat st;
 	int below;
 	bool good;
 
+	errno = EAGAIN;
+	if (r->left == 0)
+		return false;
+	r->left--;
 	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
 		return true;
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
@@ -48,18 +55,18 @@ remove_entry(int dir, const char *name, dev_t dev, unsigned depth)
 	if (!S_ISDIR(st.st_mode))
 		return false;
 	errno = EXDEV;
-	if (st.st_dev != dev)
+	if (st.st_dev != r->dev)
 		return false;
 	below = dir_open(dir, name);
 	if (below == -1)
 		return errno == ENOENT;
-	good = remove_content(below, dev, depth + 1);
+	good = remove_content(below, r, depth + 1);
 	fd_close(&below);
 	return good && (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT);
 }
 
 static bool
-remove_content(int dir, dev_t dev, unsigned depth)
+remove_content(int dir, struct removal *r, unsigned depth)
 {
 	int copy = depth > DEPTH_MAX ? -1 : dir_open(dir, ".");
 	DIR *d = copy == -1 ? NULL : fdopendir(copy);
@@ -73,7 +80,7 @@ remove_content(int dir, dev_t dev, unsigned depth)
 	}
 	while ((errno = 0, e = readdir(d)) != NULL)
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0
-		    && !remove_entry(dir, e->d_name, dev, depth))
+		    && !remove_entry(dir, e->d_name, r, depth))
 			fault = errno;
 	fault = errno != 0 ? errno : fault;
 	closedir(d);
@@ -81,16 +88,36 @@ remove_content(int dir, dev_t dev, unsigned depth)
 	return fault == 0;
 }
 
-void
-folders_remove_tree(struct folders *f, const char *name)
+/* Within a budget, what is left over is for the next. */
+static void
+remove_tree(struct folders *f, const char *name, struct removal *r)
 {
 	int saved = errno;
-	struct stat st;
 
-	if (fstat(f->root, &st) == -1 || !remove_entry(f->root, name, st.st_dev, 0))
+	if (!remove_entry(f->root, name, r, 0) && errno != EAGAIN)
 		log_errno("mailbox %s: cannot remove all of %s, a folder that was given up", f->what,
 		    log_text(text(name)));
 	errno = saved;
+}
+
+static struct removal
+removal_of(const struct folders *f, size_t files)
+{
+	struct removal r = { .left = files };
+	struct stat st;
+
+	if (fstat(f->root, &st) == -1)
+		r.left = 0;
+	r.dev = st.st_dev;
+	return r;
+}
+
+void
+folders_remove_tree(struct folders *f, const char *name)
+{
+	struct removal r = removal_of(f, SIZE_MAX);
+
+	remove_tree(f, name, &r);
 }
 
 /* What file_replace was at when its process was killed. Somebody may be at it now: only what is old. */
@@ -104,19 +131,24 @@ is_old_temporary(struct folders *f, const char *name)
 	    && st.st_mtim.tv_sec < clock_wall_s() - MAILDIR_TMP_AGE_S;
 }
 
-void
-folders_remove_left(struct folders *f, const char *prefix)
+bool
+folders_remove_left(struct folders *f, const char *prefix, size_t files)
 {
+	struct removal r = removal_of(f, files);
 	int copy = dir_open(f->root, ".");
 	DIR *d = copy == -1 ? NULL : fdopendir(copy);
 	struct dirent *e;
+	bool new = false;
 
 	if (!d) {
 		fd_close(&copy);
-		return;
+		return false;
 	}
-	while ((e = readdir(d)) != NULL)
+	while ((e = readdir(d)) != NULL) {
 		if (bytes_starts(text(e->d_name), text(prefix)) || is_old_temporary(f, e->d_name))
-			folders_remove_tree(f, e->d_name);
+			remove_tree(f, e->d_name, &r);
+		new |= bytes_starts(text(e->d_name), text(NEW_PREFIX));
+	}
 	closedir(d);
+	return new;
 }

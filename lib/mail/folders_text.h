@@ -71,7 +71,7 @@ enum folder_redo_what { REDO_DELETE, REDO_RENAME, REDO_INBOX /* its mail goes in
 struct folder_redo {
 	enum folder_redo_what what;
 	enum folder_layout layout;	/* in which it was begun */
-	uint64_t	inode;		/* DELETE: of the folder */
+	uint64_t	inode;		/* DELETE: of the folder's cur */
 	struct bytes	from, to;	/* DELETE: to is empty */
 };
 
