@@ -843,7 +843,7 @@ def test_alpine(shared_suite, home):
         s.keys("C-u")
         s.keys("-l", "Archive")
         s.keys("Enter")
-        s.shows(r"(?i)copied to|saved")
+        s.shows(r"(?i)copied to|saved|saving done")
         s.keys("<")
         s.shows(r"1 +D +alpine-0")
         shared_suite.send(address, mail("alpine-3").replace(b"\n", b"\r\n"))
