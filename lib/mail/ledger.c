@@ -878,20 +878,6 @@ ledger_set_flags(struct ledger *l, const uint32_t *uids, const uint32_t *flags, 
 	return good;
 }
 
-bool
-ledger_mark_seen(struct ledger *l, struct bytes name)
-{
-	uint32_t at = l->slot ? *slot_of(l, name) : 0, flags;
-
-	if (at == 0) {
-		errno = ENOENT;
-		return false;
-	}
-	flags = l->entry[at - 1].flags | MAIL_SEEN;
-	return flags == l->entry[at - 1].flags
-	    || ledger_set_flags(l, &l->entry[at - 1].uid, &flags, 1, false);
-}
-
 void
 ledger_trim(struct ledger *l)
 {

@@ -114,7 +114,6 @@ uint32_t	 ledger_find(struct ledger *l, struct bytes name, bool *seen);	/* 0: ha
 size_t		 ledger_missing(const struct ledger *l);	/* had a UID and were not looked for */
 /* Gives names (at most LEDGER_NAME_MAX octets, not known yet) the next UIDs, in order; durable. */
 bool		 ledger_give(struct ledger *l, const struct bytes *names, size_t n, uint32_t *uids);
-bool		 ledger_mark_seen(struct ledger *l, struct bytes name);	/* durable soon, not at once */
 uint32_t	 ledger_flags(const struct ledger *l, struct bytes name);	/* enum mail_flag; 0 for what is not known */
 /* n messages, in one append: all or none. durable: before it returns; else soon. ENOENT: a UID that is not known. */
 bool		 ledger_set_flags(struct ledger *l, const uint32_t *uids, const uint32_t *flags, size_t n,

@@ -120,6 +120,15 @@ overwrite_at_home(const char *name, struct bytes content)
 	close(fd);
 }
 
+static bool
+mark_seen(struct ledger *l, struct bytes name)
+{
+	bool seen;
+	uint32_t uid = ledger_find(l, name, &seen), flags = ledger_flags(l, name) | MAIL_SEEN;
+
+	return uid != 0 && ledger_set_flags(l, &uid, &flags, 1, false);
+}
+
 static void
 test_gives_and_keeps(void **state)
 {
@@ -130,7 +139,7 @@ test_gives_and_keeps(void **state)
 	(void)state;
 	assert_int_not_equal(validity, 0);
 	give(l, "a", 50, 1);
-	assert_true(ledger_mark_seen(l, text("a7")));
+	assert_true(mark_seen(l, text("a7")));
 	ledger_free(&l);
 	l = opened();
 	assert_int_equal(ledger_uidvalidity(l), validity);
@@ -487,10 +496,9 @@ test_flags(void **state)
 	assert_int_equal(ledger_flags(l, text("none")), 0);
 	assert_int_equal(ledger_find(l, text("a1"), &seen), 2);
 	assert_false(seen);
-	assert_true(ledger_mark_seen(l, text("a1")));
-	assert_true(ledger_mark_seen(l, text("a1")));
-	assert_false(ledger_mark_seen(l, text("none")));
-	assert_int_equal(errno, ENOENT);
+	assert_true(mark_seen(l, text("a1")));
+	assert_true(mark_seen(l, text("a1")));
+	assert_false(mark_seen(l, text("none")));
 	assert_int_equal(unlinkat(dir, files[0], 0), 0);
 	ledger_free(&l);
 	l = opened();			/* written anew */
