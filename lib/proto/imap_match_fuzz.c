@@ -20,7 +20,7 @@ by_table(const struct imap_match *m, struct bytes name)
 	bool row[NAME_LONGEST + 1] = { true }, before, now;
 	size_t i, k;
 	size_t inbox = bytes_case_starts(name, text("INBOX"))
-	    && (name.n == 5 || name.p[5] == m->separator) ? 5 : 0;
+	    && bytes_find(name, m->separator) == 5 ? 5 : 0;
 
 	for (i = 0; i < m->pattern.n; i++) {
 		unsigned char p = m->pattern.p[i];

@@ -81,6 +81,7 @@ static const struct { const char *pattern, *name; char separator; bool match, ch
 	{ "inbox.a", "INBOX.a", '.', true, false },
 	{ "inbox.a", "INBOX.a", '\0', false, false },
 	{ "inbox", "INBOX", '\0', true, false },
+	{ "*b%", "INBOX", 'B', false, true },	/* the first level is IN */
 	{ "inbo", "INBO", '/', false, false },
 	{ "%inbox", "aINBOX", '/', false, false },
 	{ "inbox", "", '/', false, true },
