@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * base/testing.h - what the unit tests of this folder share: assertions that
- * say which row of a table failed, and a scratch folder.
+ * base/testing.h - what unit tests share: assertions that say which row of a table
+ * failed.
  */
 #ifndef BASE_TESTING_H
 #define BASE_TESTING_H

@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /* Folders on real files, in both layouts; and each change of them, with a crash or a fault at each of its steps. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <cmocka.h>
+#include "mail/testing.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -23,10 +16,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/testing.h"
 #include "mail/folders_impl.h"
 
-static char	top[64], root[80], spec[100], why[200];
+static char	root[80], spec[100], why[200];
 static enum folder_layout layout;
 
 /* Thousands of changes, each with its syncs: in memory they take a tenth of the time. */
@@ -34,32 +26,15 @@ static int
 begin(enum folder_layout l)
 {
 	layout = l;
-	snprintf(top, sizeof top, "%s/folders-test.XXXXXX", access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm" : "/tmp");
-	if (!mkdtemp(top))
+	if (test_dir_make("folders", true) == -1)
 		return -1;
-	snprintf(root, sizeof root, "%s/Maildir", top);
+	snprintf(root, sizeof root, "%s/Maildir", test_dir);
 	snprintf(spec, sizeof spec, "maildir:%s", root);
 	return 0;
 }
 
 static int begin_maildirpp(void **state) { (void)state; return begin(FOLDERS_MAILDIRPP); }
 static int begin_fs(void **state) { (void)state; return begin(FOLDERS_FS); }
-
-static int
-remove_one(const char *name, const struct stat *st, int type, struct FTW *f)
-{
-	(void)st;
-	(void)type;
-	(void)f;
-	return remove(name);
-}
-
-static int
-end(void **state)
-{
-	(void)state;
-	return nftw(top, remove_one, 20, FTW_DEPTH | FTW_PHYS);
-}
 
 static struct folders *
 opened(void)
@@ -642,7 +617,7 @@ test_mbox(void **state)
 	char box[120];
 
 	(void)state;
-	snprintf(box, sizeof box, "mbox:%s/box", top);
+	snprintf(box, sizeof box, "mbox:%s/box", test_dir);
 	f = folders_open(text(box), FOLDERS_MAILDIRPP, 300, why, sizeof why);
 	assert_non_null(f);
 	assert_list(f, "INBOX+");
@@ -780,7 +755,7 @@ try_each(const struct change *c, const char *call, const char *how)
 		well = run_in_fork(c, call, n, how);
 		snprintf(row, sizeof row, "%s, %s %u %s", c->name, call, n, how);
 		check_after(c, row, well);
-		assert_int_equal(end(NULL), 0);
+		assert_int_equal(test_dir_remove(NULL), 0);
 		passed = well ? passed + 1 : 0;
 	}
 }
@@ -801,13 +776,13 @@ test_faults(void **state)
 int
 main(void)
 {
-#define BOTH(t)	cmocka_unit_test_setup_teardown(t, begin_maildirpp, end), \
-		cmocka_unit_test_setup_teardown(t, begin_fs, end)
+#define BOTH(t)	cmocka_unit_test_setup_teardown(t, begin_maildirpp, test_dir_remove), \
+		cmocka_unit_test_setup_teardown(t, begin_fs, test_dir_remove)
 	const struct CMUnitTest tests[] = {
 		BOTH(test_create), BOTH(test_delete), BOTH(test_uidvalidity), BOTH(test_uidvalidity_of_others),
 		BOTH(test_rename), BOTH(test_is), BOTH(test_rename_inbox), BOTH(test_subscribe), BOTH(test_uses), BOTH(test_odd),
 		BOTH(test_temporaries), BOTH(test_of_others), BOTH(test_lock), BOTH(test_long_names), BOTH(test_many),
-		cmocka_unit_test_setup_teardown(test_mbox, begin_maildirpp, end),
+		cmocka_unit_test_setup_teardown(test_mbox, begin_maildirpp, test_dir_remove),
 		cmocka_unit_test(test_faults),
 	};
 

@@ -709,17 +709,17 @@ ledger_marks(struct ledger *l)
 }
 
 uint32_t
-ledger_find(struct ledger *l, struct bytes name, bool *seen)
+ledger_find(struct ledger *l, struct bytes name, uint32_t *flags)
 {
 	uint32_t at = l->slot ? *slot_of(l, name) : 0;
-	struct entry *e;
+	struct entry *e = at == 0 ? NULL : &l->entry[at - 1];
 
-	if (at == 0)
+	if (flags)
+		*flags = e ? e->flags : 0;
+	if (!e)
 		return 0;
-	e = &l->entry[at - 1];
 	l->here += !e->here;
 	e->here = true;
-	*seen = (e->flags & MAIL_SEEN) != 0;
 	return e->uid;
 }
 
@@ -821,18 +821,27 @@ ledger_give(struct ledger *l, const struct bytes *names, size_t n, uint32_t *uid
 	return good;
 }
 
-uint64_t ledger_generation(const struct ledger *l) { return l->behind ? 0 : l->header.generation; }
-uint64_t ledger_octets(const struct ledger *l) { return l->copy[0].good; }
-
 bool
-ledger_name_at(const struct ledger *l, uint32_t uid, uint64_t *at)
+ledger_state(const struct ledger *l, struct ledger_state *out)
 {
-	const struct entry *e = entry_of(l, uid);
-
-	if (!e || e->at == 0 || l->behind || !l->loaded)
+	if (!l->loaded || l->behind)
 		return false;
-	*at = e->at;
+	out->octets = l->copy[0].good;
+	for (int i = 0; i < 2; i++)
+		out->changed[i] = l->copy[i].st.st_ctim;
 	return true;
+}
+
+void
+ledger_places(const struct ledger *l, const uint32_t *uids, size_t n, uint64_t *at)
+{
+	size_t e = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		while (e < l->n && l->entry[e].uid < uids[i])
+			e++;
+		at[i] = e < l->n && l->entry[e].uid == uids[i] && l->loaded && !l->behind ? l->entry[e].at : 0;
+	}
 }
 
 uint32_t

@@ -17,6 +17,8 @@
 #ifndef MAIL_LEDGER_H
 #define MAIL_LEDGER_H
 
+#include <time.h>
+
 #include "base/buf.h"
 
 #define LEDGER_HEADER	64
@@ -94,11 +96,16 @@ uint32_t	 ledger_uidvalidity(const struct ledger *l);
 uint32_t	 ledger_uidnext(const struct ledger *l);
 const unsigned char *ledger_key(const struct ledger *l);	/* 16 octets */
 
-/* Which state of the files this is: both are the same only as long as nothing was added. 0: the files are behind. */
-uint64_t	 ledger_generation(const struct ledger *l);
-uint64_t	 ledger_octets(const struct ledger *l);
-/* Where in the first copy of that generation a message's name stands, for ledger_names_get. False: it does not. */
-bool		 ledger_name_at(const struct ledger *l, uint32_t uid, uint64_t *at);
+/* By what it is seen that nobody has written to either copy, nor replaced it. */
+struct ledger_state {
+	uint64_t	octets;
+	struct timespec	changed[2];	/* each copy's st_ctim, which nobody can set */
+};
+/* False: the files are behind what is known. */
+bool		 ledger_state(const struct ledger *l, struct ledger_state *out);
+/* Where in the first copy the names of these messages stand, for ledger_names_get, as long as it is not written anew.
+ * UIDs rise; 0: it does not stand there. */
+void		 ledger_places(const struct ledger *l, const uint32_t *uids, size_t n, uint64_t *at);
 
 /* Before anything of a ledger that was just loaded is told, UIDVALIDITY too: writes what ledger_load began anew, unless
  * ledger_give did. */
@@ -110,7 +117,8 @@ void		 ledger_rest(struct ledger *l);
 
 /* Names that are not looked for between ledger_marks and ledger_trim are taken for gone. */
 void		 ledger_marks(struct ledger *l);
-uint32_t	 ledger_find(struct ledger *l, struct bytes name, bool *seen);	/* 0: has none yet */
+/* 0: has none yet. flags (may be NULL): enum mail_flag, as in ledger_flags. */
+uint32_t	 ledger_find(struct ledger *l, struct bytes name, uint32_t *flags);
 size_t		 ledger_missing(const struct ledger *l);	/* had a UID and were not looked for */
 /* Gives names (at most LEDGER_NAME_MAX octets, not known yet) the next UIDs, in order; durable. */
 bool		 ledger_give(struct ledger *l, const struct bytes *names, size_t n, uint32_t *uids);
@@ -133,9 +141,10 @@ bool		 ledger_modseq_reserve(struct ledger *l, uint64_t highest);
 /* ---- names alone, without a lock and without loading it ---- */
 
 struct ledger_names {
-	struct ledger_header header;	/* its generation says for which places it is good */
+	struct ledger_header header;
 	struct bytes	file;		/* mapped: the first copy as long as it was; names borrow from it */
 	uint64_t	inode;
+	struct ledger_state state;	/* to be compared with what ledger_state said when the places were noted */
 };
 
 /* False: errno; also when the first copy is damaged or was copied here: ledger_load repairs it. */

@@ -29,6 +29,8 @@ map_file(struct ledger_names *n, int fd)
 		return false;
 	n->file = bytes_of(p, (size_t)st.st_size);
 	n->inode = st.st_ino;
+	n->state.octets = (uint64_t)st.st_size;
+	n->state.changed[0] = st.st_ctim;
 	return true;
 }
 
@@ -37,6 +39,7 @@ ledger_names_open(struct ledger_names *n, int dir, const char *stem)
 {
 	struct ledger_cursor c;
 	char name[LEDGER_STEM_MAX + 16];
+	struct stat second;
 	int fd;
 	bool good;
 
@@ -46,6 +49,9 @@ ledger_names_open(struct ledger_names *n, int dir, const char *stem)
 	fd = file_open(dir, name, O_RDONLY, 0);
 	good = fd != -1 && map_file(n, fd);
 	fd_close(&fd);
+	snprintf(name, sizeof name, "%s.ledger2", stem);
+	if (good && fstatat(dir, name, &second, AT_SYMLINK_NOFOLLOW) == 0)
+		n->state.changed[1] = second.st_ctim;
 	if (!good)
 		return false;
 	if (ledger_begin(n->file, &n->header, &c) && n->header.inode == n->inode)

@@ -69,9 +69,7 @@ give(struct ledger *l, const char *prefix, unsigned n, uint32_t first)
 static uint32_t
 uid_of(struct ledger *l, const char *name)
 {
-	bool seen = false;
-
-	return ledger_find(l, text(name), &seen);
+	return ledger_find(l, text(name), NULL);
 }
 
 static void
@@ -123,9 +121,9 @@ overwrite_at_home(const char *name, struct bytes content)
 static bool
 mark_seen(struct ledger *l, struct bytes name)
 {
-	bool seen;
-	uint32_t uid = ledger_find(l, name, &seen), flags = ledger_flags(l, name) | MAIL_SEEN;
+	uint32_t flags, uid = ledger_find(l, name, &flags);
 
+	flags |= MAIL_SEEN;
 	return uid != 0 && ledger_set_flags(l, &uid, &flags, 1, false);
 }
 
@@ -134,7 +132,7 @@ test_gives_and_keeps(void **state)
 {
 	struct ledger *l = opened();
 	uint32_t validity = ledger_uidvalidity(l);
-	bool seen = false;
+	uint32_t flags = 0;
 
 	(void)state;
 	assert_int_not_equal(validity, 0);
@@ -145,8 +143,10 @@ test_gives_and_keeps(void **state)
 	assert_int_equal(ledger_uidvalidity(l), validity);
 	assert_int_equal(ledger_uidnext(l), 51);
 	assert_int_equal(uid_of(l, "a0"), 1);
-	assert_int_equal(ledger_find(l, text("a7"), &seen), 8);
-	assert_true(seen);
+	assert_int_equal(ledger_find(l, text("a7"), &flags), 8);
+	assert_int_equal(flags, MAIL_SEEN);
+	assert_int_equal(ledger_find(l, text("a50"), &flags), 0);
+	assert_int_equal(flags, 0);
 	assert_int_equal(uid_of(l, "a49"), 50);
 	assert_int_equal(uid_of(l, "b"), 0);
 	give(l, "b", 1, 51);
@@ -483,7 +483,6 @@ test_flags(void **state)
 {
 	struct ledger *l = opened();
 	uint32_t uids[3] = { 2, 4, 5 }, flags[3] = { MAIL_FLAGGED, MAIL_SEEN | (uint32_t)MAIL_KEYWORD << 25, 0 };
-	bool seen = true;
 
 	(void)state;
 	give(l, "a", 5, 1);
@@ -494,8 +493,7 @@ test_flags(void **state)
 	assert_int_equal(ledger_flags(l, text("a1")), MAIL_FLAGGED);
 	assert_int_equal(ledger_flags(l, text("a3")), MAIL_SEEN | (uint32_t)MAIL_KEYWORD << 25);
 	assert_int_equal(ledger_flags(l, text("none")), 0);
-	assert_int_equal(ledger_find(l, text("a1"), &seen), 2);
-	assert_false(seen);
+	assert_int_equal(uid_of(l, "a1"), 2);
 	assert_true(mark_seen(l, text("a1")));
 	assert_true(mark_seen(l, text("a1")));
 	assert_false(mark_seen(l, text("none")));
@@ -695,21 +693,54 @@ test_greater_floor_counts(void **state)
 
 /* ---- names, read without loading ---- */
 
+static uint64_t
+place_of(const struct ledger *l, uint32_t uid)
+{
+	uint64_t at = 1;
+
+	ledger_places(l, &uid, 1, &at);
+	return at;
+}
+
+static bool
+same_state(const struct ledger_state *a, const struct ledger_state *b)
+{
+	return a->octets == b->octets && memcmp(a->changed, b->changed, sizeof a->changed) == 0;
+}
+
+/* Asked for many at once, some of which are not there, the answers are as for each alone. */
+static void
+check_places(const struct ledger *l, uint32_t last)
+{
+	uint32_t uids[64] = { 0 };
+	uint64_t at[64];
+	size_t n = 0;
+
+	for (uint32_t uid = 2; uid <= last + 10; uid += 1 + uid % 3)
+		uids[n++] = uid;
+	ledger_places(l, uids, n, at);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(at[i], place_of(l, uids[i]));
+		assert_int_equal(at[i] != 0, uids[i] <= last);
+	}
+}
+
 static void
 check_names(struct ledger *l, const char *prefix, uint32_t first, uint32_t n)
 {
 	struct ledger_names names;
+	struct ledger_state now;
 	char want[32];
 
 	assert_true(ledger_names_open(&names, dir, "m"));
-	assert_int_equal(names.header.generation, ledger_generation(l));
-	assert_int_equal(names.file.n, ledger_octets(l));
+	assert_true(ledger_state(l, &now));
+	assert_true(same_state(&now, &names.state));
 	for (uint32_t i = 0; i < n; i++) {
 		struct bytes name;
-		uint64_t at;
+		uint64_t at = place_of(l, first + i);
 
 		snprintf(want, sizeof want, "%s%u", prefix, (unsigned)i);
-		assert_true(ledger_name_at(l, first + i, &at));
+		assert_int_not_equal(at, 0);
 		assert_true(ledger_names_get(&names, at, first + i, &name));
 		assert_bytes_equal(name, text(want));
 		assert_false(ledger_names_get(&names, at, first + i + 1, &name));
@@ -723,7 +754,6 @@ test_names(void **state)
 {
 	struct ledger *l = opened();
 	uint32_t uid = 3, flags = MAIL_SEEN;
-	uint64_t at;
 
 	(void)state;
 	give(l, "a", 20, 1);
@@ -731,7 +761,8 @@ test_names(void **state)
 	assert_true(ledger_set_flags(l, &uid, &flags, 1, true));
 	give(l, "b", 20, 21);
 	check_names(l, "b", 21, 20);			/* as they were given */
-	assert_false(ledger_name_at(l, 41, &at));
+	assert_int_equal(place_of(l, 41), 0);
+	check_places(l, 40);
 	ledger_free(&l);
 	l = opened();
 	check_names(l, "a", 1, 20);			/* as they were read */
@@ -739,6 +770,49 @@ test_names(void **state)
 	assert_int_equal(unlinkat(dir, files[0], 0), 0);
 	l = opened();
 	check_names(l, "b", 21, 20);			/* as they were written anew */
+	ledger_free(&l);
+}
+
+/* Whoever writes to either copy, or puts another file in its place, cannot hide it. */
+static void
+test_state(void **state)
+{
+	struct ledger *l = opened();
+	struct ledger_names names;
+	struct ledger_state was;
+	struct buf b;
+
+	(void)state;
+	give(l, "a", 3, 1);
+	for (int i = 0; i < 4; i++) {
+		struct timespec old[2] = { { 1000000000, 0 }, { 1000000000, 0 } };
+
+		assert_true(ledger_state(l, &was));
+		usleep(20000);			/* the clock's tick is over */
+		if (i == 0)
+			give(l, "b", 1, 4);
+		else {
+			slurp(files[i % 2], &b);
+			if (i < 3)
+				overwrite(files[i % 2], buf_bytes(&b));
+			else {
+				assert_int_equal(unlinkat(dir, files[i % 2], 0), 0);
+				overwrite_new(files[i % 2], buf_bytes(&b));
+			}
+			buf_fini(&b);
+			assert_int_equal(utimensat(dir, files[i % 2], old, 0), 0);
+		}
+		if (ledger_names_open(&names, dir, "m"))
+			assert_false(same_state(&was, &names.state));
+		ledger_names_close(&names);
+		ledger_free(&l);
+		l = opened();
+	}
+	assert_int_equal(unlinkat(dir, files[1], 0), 0);
+	assert_true(ledger_state(l, &was));
+	assert_true(ledger_names_open(&names, dir, "m"));
+	assert_false(same_state(&was, &names.state));
+	ledger_names_close(&names);
 	ledger_free(&l);
 }
 
@@ -753,7 +827,8 @@ test_names_out_of_bounds(void **state)
 
 	(void)state;
 	give(l, "a", 2, 1);
-	assert_true(ledger_name_at(l, 2, &at));
+	at = place_of(l, 2);
+	assert_int_not_equal(at, 0);
 	assert_true(ledger_names_open(&names, dir, "m"));
 	for (uint64_t i = 0; i < names.file.n + 20; i++)
 		if (i != at)
@@ -842,7 +917,7 @@ main(void)
 		T(test_trim), T(test_uids_used_up), T(test_lock_file_removed), T(test_what_a_crash_left),
 		T(test_above), T(test_renew), T(test_flags), T(test_flags_of_what_is_not_known), T(test_flags_again_and_again),
 		T(test_old_and_odd_records), T(test_floor), T(test_floor_has_an_end), T(test_floor_torn),
-		T(test_greater_floor_counts), T(test_names), T(test_names_out_of_bounds),
+		T(test_greater_floor_counts), T(test_names), T(test_names_out_of_bounds), T(test_state),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -294,6 +294,7 @@ forget(struct mailbox *m)
 	m->scanned = m->cache_read = false;
 	m->uidnext = 0;
 	maildir_list_free(&m->list);
+	ledger_names_close(&m->recalled);
 	keywords_fini(&m->keywords);
 	arena_reset(m->names);
 }

@@ -150,10 +150,10 @@ give(struct mailbox *m, const struct maildir_copy *c, size_t n, uint32_t *uids)
 	struct bytes *names = mem_array(n, sizeof *names);
 	uint32_t *given = mem_array(n, sizeof *given);
 	size_t fresh = 0;
-	bool good, seen;
+	bool good;
 
 	for (size_t i = 0; i < n; i++)
-		if ((uids[i] = ledger_find(m->ledger, maildir_copy_name(&c[i]), &seen)) == 0)
+		if ((uids[i] = ledger_find(m->ledger, maildir_copy_name(&c[i]), NULL)) == 0)
 			names[fresh++] = maildir_copy_name(&c[i]);
 	good = ledger_give(m->ledger, names, fresh, given);
 	for (size_t i = 0, j = 0; good && i < n; i++)

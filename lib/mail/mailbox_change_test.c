@@ -3,18 +3,11 @@
  * Flags, keywords, mod-sequences, APPEND, COPY and MOVE, in both formats, on real files; with
  * other programs at work in a Maildir.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <cmocka.h>
+#include "mail/testing.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,35 +19,17 @@
 
 #define WORK	((uint32_t)MAIL_KEYWORD)
 
-static char root[64];
 static bool is_mbox;
 
 static int
 begin(bool mbox)
 {
 	is_mbox = mbox;
-	snprintf(root, sizeof root, "/tmp/mailbox-test.XXXXXX");
-	return mkdtemp(root) ? 0 : -1;
+	return test_dir_make("mailbox", false);
 }
 
 static int begin_maildir(void **state) { (void)state; return begin(false); }
 static int begin_mbox(void **state) { (void)state; return begin(true); }
-
-static int
-remove_one(const char *name, const struct stat *st, int type, struct FTW *f)
-{
-	(void)st;
-	(void)type;
-	(void)f;
-	return remove(name);
-}
-
-static int
-end(void **state)
-{
-	(void)state;
-	return nftw(root, remove_one, 10, FTW_DEPTH | FTW_PHYS);
-}
 
 static struct mailbox *
 opened(const char *name)
@@ -62,7 +37,7 @@ opened(const char *name)
 	char spec[160], why[200];
 	struct mailbox *m;
 
-	snprintf(spec, sizeof spec, "%s:%s/%s", is_mbox ? "mbox" : "maildir", root, name);
+	snprintf(spec, sizeof spec, "%s:%s/%s", is_mbox ? "mbox" : "maildir", test_dir, name);
 	m = mailbox_open(text(spec), 200, why, sizeof why);
 	assert_non_null(m);
 	mailbox_index(m);
@@ -388,7 +363,7 @@ file_of(const char *sub, const char *contains)
 	struct dirent *e;
 	DIR *d;
 
-	snprintf(dir, sizeof dir, "%s/box/%s", root, sub);
+	snprintf(dir, sizeof dir, "%s/box/%s", test_dir, sub);
 	assert_non_null(d = opendir(dir));
 	path[0] = '\0';
 	while ((e = readdir(d)) != NULL)
@@ -445,7 +420,7 @@ test_came_back(void **state)
 	append(m, "A: 2\r\n\r\ntwo\r\n", MAIL_DRAFT);
 	scan(m, 2);
 	snprintf(path, sizeof path, "%s", file_of("cur", ":2,S"));
-	snprintf(away, sizeof away, "%s/away", root);
+	snprintf(away, sizeof away, "%s/away", test_dir);
 	assert_int_equal(rename(path, away), 0);
 	scan(m, 1);
 	assert_int_equal(rename(away, path), 0);
@@ -503,7 +478,7 @@ test_index_lost(void **state)
 	highest = mailbox_highestmodseq(m);
 	mailbox_close(&m);
 	for (int i = 0; i < 2; i++) {
-		snprintf(path, sizeof path, "%s/box/hermod.%s", root, i ? "data" : "index");
+		snprintf(path, sizeof path, "%s/box/hermod.%s", test_dir, i ? "data" : "index");
 		assert_int_equal(unlink(path), 0);
 	}
 	m = opened("box");
@@ -679,7 +654,7 @@ kept_dir(void)
 {
 	char path[160];
 
-	snprintf(path, sizeof path, "%s/box/%s", root, EXPUNGED_DIR);
+	snprintf(path, sizeof path, "%s/box/%s", test_dir, EXPUNGED_DIR);
 	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
@@ -785,7 +760,7 @@ test_kept_odd(void **state)
 	size_t n;
 
 	(void)state;
-	snprintf(path, sizeof path, "%s/box/%s", root, EXPUNGED_DIR);
+	snprintf(path, sizeof path, "%s/box/%s", test_dir, EXPUNGED_DIR);
 	assert_int_equal(symlink("/tmp", path), 0);
 	mailbox_keep_expunged(m, 60);
 	append(m, "a\n", 0);
@@ -820,8 +795,8 @@ int
 main(void)
 {
 	static const unsigned char boot[16] = "one boot of all";
-#define M(t) cmocka_unit_test_setup_teardown(t, begin_maildir, end)
-#define B(t) { "mbox " #t, t, begin_mbox, end, NULL }
+#define M(t) cmocka_unit_test_setup_teardown(t, begin_maildir, test_dir_remove)
+#define B(t) { "mbox " #t, t, begin_mbox, test_dir_remove, NULL }
 	const struct CMUnitTest tests[] = {
 		M(test_append), B(test_append), M(test_dropped), B(test_dropped), M(test_several), B(test_several),
 		M(test_store), B(test_store), M(test_unchangedsince), B(test_unchangedsince),

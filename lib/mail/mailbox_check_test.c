@@ -3,16 +3,9 @@
  * What is wrong with a mailbox, in both formats, on real files: each fault is made and has to be found, and a
  * sound mailbox has none. What is damaged at random is read without harm.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <cmocka.h>
+#include "mail/testing.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,7 +17,6 @@
 
 #define MESSAGE(n)	"Subject: " n "\nFrom: a@b.example\n\nText " n ".\n"
 
-static char root[64];
 static bool is_mbox;
 
 static int
@@ -34,28 +26,11 @@ begin(bool mbox)
 
 	is_mbox = mbox;
 	index_boot(boot);
-	snprintf(root, sizeof root, "/tmp/check-test.XXXXXX");
-	return mkdtemp(root) ? 0 : -1;
+	return test_dir_make("check", false);
 }
 
 static int begin_maildir(void **state) { (void)state; return begin(false); }
 static int begin_mbox(void **state) { (void)state; return begin(true); }
-
-static int
-remove_one(const char *name, const struct stat *st, int type, struct FTW *f)
-{
-	(void)st;
-	(void)type;
-	(void)f;
-	return remove(name);
-}
-
-static int
-end(void **state)
-{
-	(void)state;
-	return nftw(root, remove_one, 10, FTW_DEPTH | FTW_PHYS);
-}
 
 static struct mailbox *
 opened(void)
@@ -63,7 +38,7 @@ opened(void)
 	char spec[160], why[200];
 	struct mailbox *m;
 
-	snprintf(spec, sizeof spec, "%s:%s/box", is_mbox ? "mbox" : "maildir", root);
+	snprintf(spec, sizeof spec, "%s:%s/box", is_mbox ? "mbox" : "maildir", test_dir);
 	m = mailbox_open(text(spec), 200, why, sizeof why);
 	assert_non_null(m);
 	return m;
@@ -75,7 +50,7 @@ path_of(const char *ending)
 {
 	static char path[160];
 
-	snprintf(path, sizeof path, is_mbox ? "%s/.box.hermod.%s" : "%s/box/hermod.%s", root, ending);
+	snprintf(path, sizeof path, is_mbox ? "%s/.box.hermod.%s" : "%s/box/hermod.%s", test_dir, ending);
 	return path;
 }
 
@@ -310,7 +285,7 @@ new_file(const char *name, const char *content)
 	char path[160];
 	int fd;
 
-	snprintf(path, sizeof path, "%s/box/%s", root, name);
+	snprintf(path, sizeof path, "%s/box/%s", test_dir, name);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	assert_true(fd != -1 && file_write(fd, text(content)));
 	close(fd);
@@ -321,7 +296,7 @@ remove_file(const char *name)
 {
 	char path[160];
 
-	snprintf(path, sizeof path, "%s/box/%s", root, name);
+	snprintf(path, sizeof path, "%s/box/%s", test_dir, name);
 	assert_int_equal(remove(path), 0);
 }
 
@@ -351,11 +326,11 @@ test_odd_files(void **state)
 	assert_found(1, "name of another message", FINDING_MOVE);
 	remove_file("new/1.x,S=x,S=,=4:2,");
 	assert_int_equal(checked().faults, 0);
-	snprintf(path, sizeof path, "%s/box/cur/2.fifo", root);
+	snprintf(path, sizeof path, "%s/box/cur/2.fifo", test_dir);
 	assert_int_equal(mkfifo(path, 0600), 0);
 	assert_found(1, "cur/2.fifo: is no regular file", FINDING_MOVE);
 	remove_file("cur/2.fifo");
-	snprintf(path, sizeof path, "%s/box/tmp/3.link", root);
+	snprintf(path, sizeof path, "%s/box/tmp/3.link", test_dir);
 	assert_int_equal(symlink("nowhere", path), 0);
 	assert_found(1, "tmp/3.link: is no regular file", FINDING_MOVE);
 }
@@ -372,7 +347,7 @@ test_changed_message(void **state)
 	make_box();
 	m = opened();
 	assert_true(mailbox_scan(m));
-	snprintf(path, sizeof path, "%s/box/%s/%.*s%.*s", root, m->item[1].file.in_new ? "new" : "cur",
+	snprintf(path, sizeof path, "%s/box/%s/%.*s%.*s", test_dir, m->item[1].file.in_new ? "new" : "cur",
 	    BYTES_FMT(m->item[1].file.name), BYTES_FMT(m->item[1].file.suffix));
 	mailbox_close(&m);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -396,15 +371,15 @@ test_no_mbox(void **state)
 
 	(void)state;
 	make_box();
-	snprintf(path, sizeof path, "%s/box", root);
+	snprintf(path, sizeof path, "%s/box", test_dir);
 	flip(path, 0);
 	assert_true(checked().faults >= 1);
 	assert_int_equal(truncate(path, 0), 0);
 	assert_int_equal(checked().faults, 0);
 }
 
-#define M(test)	cmocka_unit_test_setup_teardown(test, begin_maildir, end)
-#define B(test)	cmocka_unit_test_setup_teardown(test, begin_mbox, end)
+#define M(test)	cmocka_unit_test_setup_teardown(test, begin_maildir, test_dir_remove)
+#define B(test)	cmocka_unit_test_setup_teardown(test, begin_mbox, test_dir_remove)
 
 int
 main(void)

@@ -4,6 +4,7 @@
  *
  *	mailbox.c		opening, delivery
  *	mailbox_scan.c		what is there now: UIDs, flags, mod-sequences
+ *	mailbox_recall.c	the same from the index alone, when nothing has changed
  *	mailbox_digest.c	what a delivery tells the index
  *	mailbox_read.c		sizes, dates, contents
  *	mailbox_change.c	flags, expunge
@@ -27,7 +28,7 @@
 #define SIZES_CACHE	"hermod.cache"
 #define EXPUNGED_DIR	"hermod.expunged"
 #define MESSAGE_MAX	(1u << 30)	/* of a message that is read into memory */
-#define NAMES_MAX	(64u << 20)	/* octets of mails' names that changed or are made here */
+#define NAMES_MAX	(1u << 30)	/* octets of mails' names that changed or are made here */
 #define SCAN_TRIES	3
 #define PART_GONE	SIZE_MAX
 
@@ -37,6 +38,7 @@ struct item {
 	size_t		part;		/* mbox: index of its part, or PART_GONE */
 	uint64_t	data;		/* in the index: index_mail.data */
 	int64_t		date_s;		/* internal date; INT64_MIN: not known yet */
+	uint64_t	name_at;	/* in the index: where the ledger has its name; 0: nowhere */
 };
 
 struct keywords {
@@ -62,10 +64,12 @@ struct mailbox {
 	size_t		n;
 	struct arena	*names;		/* owned; of mails whose names changed or are made here */
 	struct maildir_list list;	/* owned; Maildir: item names are in it */
+	struct ledger_names recalled;	/* item names are in it instead, after mailbox_recall */
 	bool		scanned;
+	uint32_t	uidvalidity;	/* at the last scan */
 	uint64_t	serial;		/* of the index, as we left it */
 	uint32_t	uidnext;	/* at the last scan: what is below it and not among the items is gone for good; 0: none */
-	struct timespec	mtime[2];	/* Maildir: of new/, cur/ before they were listed */
+	struct timespec	changed[2];	/* Maildir: st_ctim of new/, cur/ before they were listed */
 	int64_t		listed_us;	/* when that was */
 	bool		cache_read, cache_dirty;
 	bool		news;		/* there may be data, sizes, dates that the records of the index do not have */
@@ -82,6 +86,12 @@ void		 mailbox_unlock(struct mailbox *m);
 bool		 mailbox_look(struct mailbox *m);
 /* Under the lock: looks again, whatever seems to be the same. */
 bool		 mailbox_look_again(struct mailbox *m);
+/* st_ctim of new/ and cur/: any change of what is in them changes it, and nobody can set it. False: errno. */
+bool		 mailbox_changed(const struct mailbox *m, struct timespec now[2]);
+/* What was looked at then, and changed last at t, has not changed since without t having changed, too. */
+bool		 mailbox_settled(const struct timespec *t, int64_t looked_us);
+void		 mailbox_forget_items(struct mailbox *m);
+struct bytes	 mailbox_part_name(struct arena *a, const struct mbox *b, size_t i);
 /* NULL: it is not there. */
 struct item	*mailbox_item(struct mailbox *m, uint32_t uid);
 uint32_t	*mailbox_uids(const struct mailbox *m, const size_t *which, size_t n);	/* the caller's to free */
@@ -94,7 +104,15 @@ uint64_t	 mailbox_next_modseq(struct mailbox *m);
 void		 mailbox_index_put(struct mailbox *m, const struct item *it);
 void		 mailbox_index_flush(struct mailbox *m);	/* what was found out, for other sessions */
 
-struct bytes	 mailbox_part_name(struct arena *a, const struct mbox *b, size_t i);
+/* ---- mailbox_recall.c ---- */
+/* Under the lock, before the first look at a Maildir: takes from the index what is there, when nothing has
+ * changed since that was noted. False: it must be looked at. */
+bool		 mailbox_recall(struct mailbox *m);
+/* After a look: notes in the index how things are, for mailbox_recall. */
+void		 mailbox_note(struct mailbox *m);
+/* index_mail.where of an item; and has it, or name_at, changed? */
+uint32_t	 mailbox_where(const struct item *it);
+bool		 mailbox_is_elsewhere(const struct item *it, const struct index_mail *r);
 
 /* ---- mailbox_read.c ---- */
 int		 mailbox_open_item(struct mailbox *m, struct item *it);	/* Maildir; -1: errno */

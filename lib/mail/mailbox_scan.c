@@ -44,23 +44,28 @@ mailbox_unlock(struct mailbox *m)
 	ledger_unlock(m->ledger);
 }
 
+struct arrived { struct maildir_came came; struct item item; };
+
 static int
 by_arrival(const void *a, const void *b)
 {
-	const struct item *x = a, *y = b;
-	int order = maildir_order(x->mail.name, y->mail.name);
+	const struct arrived *x = a, *y = b;
+	int order = maildir_came_order(&x->came, &y->came);
 
-	return order != 0 ? order : (int)x->file.in_new - (int)y->file.in_new;
+	return order != 0 ? order : (int)x->item.file.in_new - (int)y->item.file.in_new;
 }
 
-static int
-by_uid(const void *a, const void *b)
+static void
+sort_by_arrival(struct item *item, size_t n)
 {
-	const struct item *x = a, *y = b;
+	struct arrived *a = mem_array(n, sizeof *a);
 
-	if (x->mail.uid != y->mail.uid)
-		return x->mail.uid < y->mail.uid ? -1 : 1;
-	return (int)x->file.in_new - (int)y->file.in_new;
+	for (size_t i = 0; i < n; i++)
+		a[i] = (struct arrived){ maildir_came(item[i].mail.name), item[i] };
+	qsort(a, n, sizeof *a, by_arrival);
+	for (size_t i = 0; i < n; i++)
+		item[i] = a[i].item;
+	mem_free(a);
 }
 
 /* Of items with one name (it moved while we looked) the one in cur/ is kept: it is the later. */
@@ -87,7 +92,7 @@ give_uids(struct mailbox *m, struct item *item, size_t known, size_t *n)
 	if (fresh == 0)
 		return true;
 	if (m->format == MAILBOX_MAILDIR) {
-		qsort(item + known, fresh, sizeof *item, by_arrival);
+		sort_by_arrival(item + known, fresh);
 		fresh = drop_twins(item + known, fresh);
 	}
 	names = mem_array(fresh, sizeof *names);
@@ -103,25 +108,38 @@ give_uids(struct mailbox *m, struct item *item, size_t known, size_t *n)
 	return good;
 }
 
-/*
- * The UID that the ledger has for a name; 0: it wants a new one. A UID that was told and
- * then was seen to be gone is not one to come back: RFC 3501 section 2.3.1.1 has UIDs rise
- * in the order in which messages are added. here: of the mails we knew, those that are found.
- */
-static uint32_t
-uid_of(struct mailbox *m, struct bytes name, uint32_t *flags, bool *here)
+struct place { uint32_t uid; bool in_new; size_t at; };
+
+/* Of two with one UID the one in cur/ is first. */
+static int
+by_uid(const void *a, const void *b)
 {
-	bool seen = false;
-	uint32_t uid = ledger_find(m->ledger, name, &seen);
-	size_t i = mailbox_find(m, uid);
+	const struct place *x = a, *y = b;
 
-	*flags = ledger_flags(m->ledger, name);
+	if (x->uid != y->uid)
+		return x->uid < y->uid ? -1 : 1;
+	if (x->in_new != y->in_new)
+		return (int)x->in_new - (int)y->in_new;
+	return x->at < y->at ? -1 : x->at > y->at;
+}
 
-	if (i < m->n && m->item[i].mail.uid == uid) {
-		here[i] = true;
-		return uid;
+/* Which UID the ledger has for each, 0: none; in their order. The caller's to free. */
+static struct place *
+places_by_uid(struct mailbox *m, struct item *item, size_t n)
+{
+	struct place *place = mem_array(n + 1, sizeof *place);
+
+	ledger_marks(m->ledger);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t flags, uid = ledger_find(m->ledger, item[i].mail.name, &flags);
+
+		place[i] = (struct place){ uid, item[i].file.in_new, i };
+		if (m->format == MAILBOX_MBOX)
+			item[i].mail.flags = flags;
 	}
-	return uid < m->uidnext ? 0 : uid;
+	if (n > 0)
+		qsort(place, n, sizeof *place, by_uid);
+	return place;
 }
 
 static size_t
@@ -134,29 +152,43 @@ count_missing(const struct mailbox *m, const bool *here)
 	return n;
 }
 
-/* Those with a UID first, the others as they were, behind. Returns how many have one; missing: how many
- * that we knew are not among them. */
+/*
+ * Those with a UID first, by rising UID; the others as they were, behind. Returns how many have one; missing: how many
+ * that we knew are not among them.
+ *
+ * A UID that was told and then was seen to be gone is not one to come back: RFC 3501 section 2.3.1.1 has UIDs rise in
+ * the order in which messages are added.
+ */
 static size_t
 find_uids(struct mailbox *m, struct item *item, size_t n, size_t *missing)
 {
-	struct item *fresh = mem_array(n + 1, sizeof *fresh);
+	struct place *place = places_by_uid(m, item, n);
+	struct item *sorted = mem_array(n + 1, sizeof *sorted), *fresh = mem_array(n + 1, sizeof *fresh);
 	bool *here = mem_array(m->n + 1, sizeof *here);
-	size_t known = 0, others = 0;
+	size_t known = 0, others = 0, old = 0;
 
-	ledger_marks(m->ledger);
 	for (size_t i = 0; i < n; i++) {
-		uint32_t flags = 0;
+		struct item *it = &item[place[i].at];
+		uint32_t uid = place[i].uid;
 
-		item[i].mail.uid = uid_of(m, item[i].mail.name, &flags, here);
-		if (m->format == MAILBOX_MBOX)
-			item[i].mail.flags = flags;
-		if (item[i].mail.uid != 0)
-			item[known++] = item[i];
-		else
-			fresh[others++] = item[i];
+		while (old < m->n && m->item[old].mail.uid < uid)
+			old++;
+		if (old < m->n && m->item[old].mail.uid == uid)
+			here[old] = true;
+		else if (uid < m->uidnext)
+			uid = 0;
+		it->mail.uid = uid;
+		if (uid != 0)
+			sorted[known++] = *it;
 	}
-	memcpy(item + known, fresh, others * sizeof *fresh);
+	for (size_t i = 0; i < n; i++)
+		if (item[i].mail.uid == 0)
+			fresh[others++] = item[i];
+	memcpy(item, sorted, known * sizeof *item);
+	memcpy(item + known, fresh, others * sizeof *item);
 	*missing = count_missing(m, here);
+	mem_free(place);
+	mem_free(sorted);
 	mem_free(fresh);
 	mem_free(here);
 	return known;
@@ -239,6 +271,8 @@ to_index(const struct item *it, struct index_mail *r)
 	r->data = it->data;
 	r->octets = it->mail.sized ? it->mail.octets : 0;
 	r->date_s = it->date_s;
+	r->name_at = it->name_at;
+	r->where = mailbox_where(it);
 }
 
 static void
@@ -267,27 +301,52 @@ mailbox_index_put(struct mailbox *m, const struct item *it)
 }
 
 /* One number for all changes that are found together. */
-struct merge { struct mailbox *m; uint64_t modseq; };
+struct merge { struct mailbox *m; uint64_t modseq; bool begun; };
+
+static void
+merge_begin(struct merge *g)
+{
+	if (!g->begun)
+		index_begin(g->m->index);
+	g->begun = true;
+}
 
 static uint64_t
 merge_modseq(struct merge *g)
 {
-	if (g->modseq == 0) {
-		index_begin(g->m->index);
+	merge_begin(g);
+	if (g->modseq == 0)
 		g->modseq = mailbox_next_modseq(g->m);
-	}
 	return g->modseq;
+}
+
+static void
+find_places(struct mailbox *m)
+{
+	uint32_t *uids = mem_array(m->n + 1, sizeof *uids);
+	uint64_t *at = mem_array(m->n + 1, sizeof *at);
+
+	for (size_t i = 0; i < m->n; i++)
+		uids[i] = m->item[i].mail.uid;
+	ledger_places(m->ledger, uids, m->n, at);
+	for (size_t i = 0; i < m->n; i++)
+		m->item[i].name_at = at[i];
+	mem_free(uids);
+	mem_free(at);
 }
 
 static void
 merge_known(struct merge *g, size_t at, struct index_mail *r, struct item *it)
 {
 	from_index(it, r);
-	if (r->flags != it->mail.flags) {
+	if (r->flags != it->mail.flags)
 		it->mail.modseq = merge_modseq(g);
-		to_index(it, r);
-		index_put(g->m->index, at, r);
-	}
+	else if (mailbox_is_elsewhere(it, r))
+		merge_begin(g);
+	else
+		return;
+	to_index(it, r);
+	index_put(g->m->index, at, r);
 }
 
 static void
@@ -304,8 +363,7 @@ static void
 found_data(void *arg, struct bytes name, uint64_t at)
 {
 	struct mailbox *m = arg;
-	bool seen;
-	uint32_t uid = ledger_find(m->ledger, name, &seen);
+	uint32_t uid = ledger_find(m->ledger, name, NULL);
 	struct item *it = uid == 0 ? NULL : mailbox_item(m, uid);
 
 	if (it && it->data != at) {
@@ -338,10 +396,11 @@ tell_others(struct mailbox *m)
 static void
 merge_index(struct mailbox *m)
 {
-	struct merge g = { m, 0 };
+	struct merge g = { m, 0, false };
 	struct index_mail r;
 	size_t i = 0, records;
 
+	find_places(m);
 	index_data_flush(m->index);
 	index_load(m->index, ledger_uidvalidity(m->ledger), ledger_modseq_told(m->ledger));
 	records = index_count(m->index);
@@ -357,20 +416,20 @@ merge_index(struct mailbox *m)
 	}
 	for (; i < m->n; i++)
 		merge_new(&g, &m->item[i]);
-	if (g.modseq == 0 && m->news)
-		index_begin(m->index);
-	if (g.modseq != 0 || m->news) {
+	if (m->news)
+		merge_begin(&g);
+	if (g.modseq != 0 || m->news)
 		tell_others(m);
+	if (g.begun)
 		index_end(m->index);
-	}
 	m->news = false;
 	m->serial = index_serial(m->index);
 }
 
 /* ---- a look ---- */
 
-static void
-forget_items(struct mailbox *m)
+void
+mailbox_forget_items(struct mailbox *m)
 {
 	mem_free(m->item);
 	m->item = NULL;
@@ -385,11 +444,9 @@ take_items(struct mailbox *m, struct item *item, size_t known, size_t n)
 		mem_free(item);
 		return false;
 	}
-	if (n > 0)
-		qsort(item, n, sizeof *item, by_uid);
-	n = drop_twins(item, n);
+	n = drop_twins(item, n);	/* new UIDs are above those that were known, so all are in order */
 	keep_facts(m, item, n);
-	forget_items(m);
+	mailbox_forget_items(m);
 	m->item = item;
 	m->n = n;
 	ledger_trim(m->ledger);
@@ -451,6 +508,7 @@ look_maildir(struct mailbox *m)
 	}
 	maildir_list_free(&m->list);
 	m->list = list;
+	ledger_names_close(&m->recalled);
 	arena_reset(m->names);
 	return true;
 }
@@ -510,25 +568,25 @@ look_mbox(struct mailbox *m)
 	return true;
 }
 
-/* A directory whose time is that of our look, or near it, may have changed since: times have the grain of the
- * clock's tick, and seconds on some file systems. */
-static bool
-settled(const struct timespec *t, int64_t looked_us)
+/* When its time is that of the look, or near it, it may have changed since: times have the grain of the clock's
+ * tick, and seconds on some file systems. */
+bool
+mailbox_settled(const struct timespec *t, int64_t looked_us)
 {
 	int64_t grain_us = t->tv_nsec != 0 ? GRAIN_US : GRAIN_COARSE_US;
 
 	return (int64_t)t->tv_sec * 1000000 + t->tv_nsec / 1000 < looked_us - grain_us;
 }
 
-static bool
-dir_times(const struct mailbox *m, struct timespec now[2])
+bool
+mailbox_changed(const struct mailbox *m, struct timespec now[2])
 {
 	struct stat new, cur;
 
 	if (fstat(m->maildir.new, &new) == -1 || fstat(m->maildir.cur, &cur) == -1)
 		return false;
-	now[0] = new.st_mtim;
-	now[1] = cur.st_mtim;
+	now[0] = new.st_ctim;
+	now[1] = cur.st_ctim;
 	return true;
 }
 
@@ -539,11 +597,11 @@ mailbox_quiet(const struct mailbox *m)
 
 	if (m->format == MAILBOX_MBOX)
 		return mbox_same(&m->mbox) && ledger_unchanged(m->ledger);
-	if (!dir_times(m, now))
+	if (!mailbox_changed(m, now))
 		return false;
 	for (int i = 0; i < 2; i++)
-		if (now[i].tv_sec != m->mtime[i].tv_sec || now[i].tv_nsec != m->mtime[i].tv_nsec
-		    || !settled(&now[i], m->listed_us))
+		if (now[i].tv_sec != m->changed[i].tv_sec || now[i].tv_nsec != m->changed[i].tv_nsec
+		    || !mailbox_settled(&now[i], m->listed_us))
 			return false;
 	return true;
 }
@@ -551,12 +609,10 @@ mailbox_quiet(const struct mailbox *m)
 static bool
 look(struct mailbox *m)
 {
-	uint32_t old = m->scanned ? ledger_uidvalidity(m->ledger) : 0;
-
 	if (!ledger_load(m->ledger) || !keywords_load(m))
 		return false;
-	if (m->scanned && old != ledger_uidvalidity(m->ledger)) {
-		forget_items(m);
+	if (m->scanned && m->uidvalidity != ledger_uidvalidity(m->ledger)) {
+		mailbox_forget_items(m);
 		m->cache_read = m->scanned = false;
 		m->uidnext = 0;
 	}
@@ -570,7 +626,7 @@ mailbox_look_again(struct mailbox *m)
 	int64_t at = clock_wall_us();
 	bool good = false;
 
-	if (m->format == MAILBOX_MAILDIR && !dir_times(m, now))
+	if (m->format == MAILBOX_MAILDIR && !mailbox_changed(m, now))
 		return false;
 	errno = ESTALE;
 	for (int i = 0; i < SCAN_TRIES && !good && errno == ESTALE; i++)
@@ -578,10 +634,13 @@ mailbox_look_again(struct mailbox *m)
 	if (!good)
 		return false;
 	if (m->format == MAILBOX_MAILDIR)
-		memcpy(m->mtime, now, sizeof now);
+		memcpy(m->changed, now, sizeof now);
 	m->listed_us = at;
+	m->uidvalidity = ledger_uidvalidity(m->ledger);
 	m->uidnext = ledger_uidnext(m->ledger);
 	m->scanned = true;
+	if (m->format == MAILBOX_MAILDIR && m->index)
+		mailbox_note(m);
 	return true;
 }
 
@@ -615,7 +674,7 @@ mailbox_scan(struct mailbox *m)
 		return true;
 	if (!mailbox_lock(m))
 		return false;
-	good = quiet ? mailbox_look(m) : mailbox_look_again(m);
+	good = quiet ? mailbox_look(m) : mailbox_recall(m) || mailbox_look_again(m);
 	mailbox_unlock(m);
 	return good;
 }
@@ -666,8 +725,16 @@ mailbox_pop3_lock(struct mailbox *m)
 }
 
 bool mailbox_scanned(const struct mailbox *m) { return m->scanned; }
-uint32_t mailbox_uidvalidity(const struct mailbox *m) { return ledger_uidvalidity(m->ledger); }
-uint32_t mailbox_uidnext(const struct mailbox *m) { return ledger_uidnext(m->ledger); }
+/* The ledger may know a newer one than the last scan, by an arrival; after mailbox_recall it was not loaded. */
+uint32_t
+mailbox_uidvalidity(const struct mailbox *m)
+{
+	uint32_t v = m->ledger ? ledger_uidvalidity(m->ledger) : 0;
+
+	return v != 0 ? v : m->uidvalidity;
+}
+
+uint32_t mailbox_uidnext(const struct mailbox *m) { return m->uidnext; }
 size_t mailbox_count(const struct mailbox *m) { return m->n; }
 
 uint64_t

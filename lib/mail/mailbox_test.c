@@ -2,18 +2,11 @@
 /*
  * Both formats through the one interface, on real files.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <cmocka.h>
+#include "mail/testing.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -26,7 +19,7 @@
 #include "mail/maildir.h"
 #include "mail/mbox.h"
 
-static char	root[64], spec[160], path[100], why[200];
+static char	spec[160], path[100], why[200];
 static bool	is_mbox;
 static int	content_fd;
 
@@ -34,12 +27,11 @@ static int
 begin(bool mbox)
 {
 	is_mbox = mbox;
-	snprintf(root, sizeof root, "/tmp/mailbox-test.XXXXXX");
-	if (!mkdtemp(root))
+	if (test_dir_make("mailbox", false) == -1)
 		return -1;
-	snprintf(path, sizeof path, "%s/box", root);
+	snprintf(path, sizeof path, "%s/box", test_dir);
 	snprintf(spec, sizeof spec, "%s:%s", mbox ? "mbox" : "maildir", path);
-	content_fd = open(root, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	content_fd = open(test_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	return content_fd == -1 ? -1 : 0;
 }
 
@@ -47,20 +39,10 @@ static int begin_maildir(void **state) { (void)state; return begin(false); }
 static int begin_mbox(void **state) { (void)state; return begin(true); }
 
 static int
-remove_one(const char *name, const struct stat *st, int type, struct FTW *f)
-{
-	(void)st;
-	(void)type;
-	(void)f;
-	return remove(name);
-}
-
-static int
 end(void **state)
 {
-	(void)state;
 	close(content_fd);
-	return nftw(root, remove_one, 10, FTW_DEPTH | FTW_PHYS);
+	return test_dir_remove(state);
 }
 
 static bool
@@ -140,7 +122,7 @@ put_file(const char *name, const char *content)
 	char whole[300];
 	int fd;
 
-	snprintf(whole, sizeof whole, "%s/%s", root, name);
+	snprintf(whole, sizeof whole, "%s/%s", test_dir, name);
 	fd = open(whole, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	assert_int_not_equal(fd, -1);
 	assert_true(file_write(fd, text(content)));
@@ -319,7 +301,7 @@ test_refused(void **state)
 	char other[200];
 
 	(void)state;
-	snprintf(other, sizeof other, "%s/real", root);
+	snprintf(other, sizeof other, "%s/real", test_dir);
 	if (is_mbox)
 		put_file("real", "");
 	else
@@ -810,7 +792,7 @@ test_mbox_torn_removal(void **state)
 	buf_init(&before, 10000);
 	assert_true(file_slurp(AT_FDCWD, path, &before));
 	second = before.n / 3;
-	snprintf(side, sizeof side, "%s/.box.hermod.redo", root);
+	snprintf(side, sizeof side, "%s/.box.hermod.redo", test_dir);
 	for (size_t n = 0; n <= before.n - second; n++) {
 		cut_short(side, buf_bytes(&before), second, n);
 		m = opened();

@@ -164,18 +164,20 @@ digits(struct bytes *s)
 }
 
 /* Seconds, then microseconds: "1790000000.M012345P..."; others have the M elsewhere, or none. */
-static void
-arrival(struct bytes name, uint64_t at[2])
+struct maildir_came
+maildir_came(struct bytes name)
 {
-	at[0] = digits(&name);
-	at[1] = 0;
+	struct maildir_came c = { 0, 0, name };
+
+	c.s = digits(&name);
 	while (name.n > 1) {
 		name = bytes_skip(name, bytes_find(name, 'M') + 1);
 		if (name.n > 0 && ascii_digit(name.p[0])) {
-			at[1] = digits(&name);
-			return;
+			c.us = digits(&name);
+			break;
 		}
 	}
+	return c;
 }
 
 bool
@@ -191,17 +193,21 @@ maildir_name_time(struct bytes name, int64_t *wall_s)
 }
 
 int
+maildir_came_order(const struct maildir_came *a, const struct maildir_came *b)
+{
+	if (a->s != b->s)
+		return a->s < b->s ? -1 : 1;
+	if (a->us != b->us)
+		return a->us < b->us ? -1 : 1;
+	return bytes_cmp(a->name, b->name);
+}
+
+int
 maildir_order(struct bytes a, struct bytes b)
 {
-	uint64_t x[2], y[2];
+	struct maildir_came x = maildir_came(a), y = maildir_came(b);
 
-	arrival(a, x);
-	arrival(b, y);
-	if (x[0] != y[0])
-		return x[0] < y[0] ? -1 : 1;
-	if (x[1] != y[1])
-		return x[1] < y[1] ? -1 : 1;
-	return bytes_cmp(a, b);
+	return maildir_came_order(&x, &y);
 }
 
 /* ---- delivery ---- */
@@ -689,6 +695,20 @@ maildir_suffix(struct bytes suffix, uint32_t flags, char out[256])
 	if (rest.n > 0)
 		memcpy(out + 3 + n, rest.p, rest.n);
 	out[3 + n + rest.n] = '\0';
+	return true;
+}
+
+bool
+maildir_plain(struct bytes suffix)
+{
+	struct bytes flags = bytes_skip(suffix, 3);
+	unsigned char last = 0;
+
+	if (!bytes_starts(suffix, text(":2,")))
+		return false;
+	for (size_t i = 0; i < flags.n; last = flags.p[i++])
+		if (flags.p[i] <= last || flag_of(flags.p[i]) == 0)
+			return false;
 	return true;
 }
 

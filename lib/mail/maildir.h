@@ -118,6 +118,10 @@ struct bytes maildir_copy_name(const struct maildir_copy *c);
 
 /* Pure: in what order messages came, by their names; ties by the octets. */
 int	maildir_order(struct bytes a, struct bytes b);
+/* The same in two steps, for who has many to put in order. name is borrowed. */
+struct maildir_came { uint64_t s, us; struct bytes name; };
+struct maildir_came maildir_came(struct bytes name);
+int	maildir_came_order(const struct maildir_came *a, const struct maildir_came *b);
 /* Pure: the seconds that a name begins with, "1790000000.M...". False: it does not, or they are no time. */
 bool	maildir_name_time(struct bytes name, int64_t *wall_s);
 /* Pure: the flags in ":2,FLAGS"; unknown ones are passed over. */
@@ -125,5 +129,7 @@ uint32_t maildir_flags(struct bytes suffix);
 /* Pure: the suffix with these flags instead, in ASCII order; flags that we do not know stay, and what stands
  * behind a comma. False: it does not fit. */
 bool	maildir_suffix(struct bytes suffix, uint32_t flags, char out[256]);
+/* Pure: its flags are all that it says, so that maildir_suffix makes it of them alone. */
+bool	maildir_plain(struct bytes suffix);
 
 #endif
