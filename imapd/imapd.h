@@ -104,6 +104,8 @@ bool	view_update(struct session *s, bool expunges);	/* false: it cannot be read 
 void	view_tell(struct session *s, bool expunges);
 /* Looks without telling; false: the mailbox cannot be read now, or (s->quit) is not what it was. */
 bool	view_look(struct session *s);
+/* The same of what mailbox_store has just looked at: no second look. */
+bool	view_take(struct session *s);
 /* "* FLAGS" and PERMANENTFLAGS, if they are others than were told; always: anyway. */
 void	put_flags_line(struct session *s, bool always);
 /* "* 5 FETCH (UID 7 FLAGS (\Seen) MODSEQ (9))"; what was asked for or is due. */

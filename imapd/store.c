@@ -168,7 +168,7 @@ do_store(struct session *s, struct imap_cmd *cmd)
 		return;
 	}
 	take_stored(s, &c, &t);
-	if (!view_look(s)) {
+	if (!view_take(s)) {			/* it looked under the lock, just now */
 		if (!s->quit)
 			reply_errno(s, cmd, "the mailbox");
 		return;

@@ -80,15 +80,26 @@ not_what_it_was(struct session *s)
 	s->quit = true;
 }
 
+static bool
+cannot_look(struct session *s)
+{
+	log_errno("%.*s: cannot look at mailbox %s", BYTES_FMT(s->start->session_id), log_text(s->view.name));
+	return false;
+}
+
 bool
 view_look(struct session *s)
 {
+	return mailbox_scan(s->view.box) ? view_take(s) : cannot_look(s);
+}
+
+bool
+view_take(struct session *s)
+{
 	struct view *v = &s->view;
 
-	if (!mailbox_scan(v->box) || (!v->read_only && !mailbox_claim(v->box))) {
-		log_errno("%.*s: cannot look at mailbox %s", BYTES_FMT(s->start->session_id), log_text(v->name));
-		return false;
-	}
+	if (!v->read_only && !mailbox_claim(v->box))
+		return cannot_look(s);
 	if (v->uidvalidity == 0)
 		v->uidvalidity = mailbox_uidvalidity(v->box);
 	if (v->uidvalidity != mailbox_uidvalidity(v->box) || !compare(s)) {
@@ -352,8 +363,7 @@ view_mark_seen(struct session *s, const struct places *p)
 	result = arena_array(s->arena, n, sizeof *result);
 	if (!mailbox_store(s->view.box, which, n, &c, result))
 		log_errno("%.*s: cannot note that messages were read", BYTES_FMT(s->start->session_id));
-	if (!compare(s))
-		not_what_it_was(s);
+	(void)view_take(s);
 }
 
 uint32_t
