@@ -37,6 +37,9 @@ class Recorder:
     def truncate(self, file, length):
         return self._add(pc.TRUNCATE, file, at=length)
 
+    def times(self, file, seconds):
+        return self._add(pc.TIMES, file, at=seconds % (1 << 64))
+
     def fsync(self, file):
         return self._add(pc.FSYNC, file)
 
@@ -175,6 +178,20 @@ def test_truncation(root):
     assert {len(files["a"]) for files in outcomes(r.disk(root))} == {10, 1500}
     r.fsync(1)
     assert {files["a"] for files in outcomes(r.disk(root))} == {b"x" * 10}
+
+
+def test_times(root, tmp_path):
+    r = Recorder(root).create(1, "a").fsync(root.key).times(1, -86400)
+    disk = r.disk(root)
+    assert {tree.times.get(tree.entries[tree.root]["a"]) for tree in (disk.cut(3, s) for s in range(100))} == {None, -86400}
+    r.fdatasync(1)                              # is of the content
+    disk = r.disk(root)
+    assert {tree.times.get(tree.entries[tree.root]["a"]) for tree in (disk.cut(4, s) for s in range(100))} == {None, -86400}
+    r.fsync(1)
+    disk = r.disk(root)
+    assert {tree.times.get(tree.entries[tree.root]["a"]) for tree in (disk.cut(5, s) for s in range(100))} == {-86400}
+    disk.cut(5, 1).build(tmp_path / "built")
+    assert os.stat(tmp_path / "built/a").st_mtime == -86400
 
 
 def test_an_inode_used_again_is_another_file(root):

@@ -38,7 +38,8 @@
 
 #define CALLS(X)	X(malloc) X(calloc) X(realloc) X(open) X(openat) X(write) X(pwrite)	\
 	X(writev) X(fsync) X(fdatasync) X(link) X(linkat) X(rename) X(renameat) X(unlink)	\
-	X(unlinkat) X(close) X(fork) X(mmap) X(ftruncate) X(mkdirat) X(sync_file_range)
+	X(unlinkat) X(close) X(fork) X(mmap) X(ftruncate) X(mkdirat) X(sync_file_range)	\
+	X(futimens)
 
 #define AS_ENUM(name)	CALL_##name,
 #define AS_TEXT(name)	#name,
@@ -351,7 +352,7 @@ record_open(int fd, int dirfd, const char *path, int flags)
 	errno = saved;
 }
 
-/* Of a descriptor: a write (data), a new length, a sync. */
+/* Of a descriptor: a write (data), a new length, a sync, times (at is the file's then). */
 static void
 record_fd(enum fault_op op, int fd, uint64_t at, struct bytes data)
 {
@@ -362,6 +363,8 @@ record_fd(enum fault_op op, int fd, uint64_t at, struct bytes data)
 		return;
 	if (fstat(fd, &c.file) == -1)
 		unknown("fstat", "a descriptor");
+	if (op == FAULT_TIMES)
+		c.at = (uint64_t)c.file.st_mtim.tv_sec;
 	if (S_ISREG(c.file.st_mode) || (S_ISDIR(c.file.st_mode) && op == FAULT_FSYNC))
 		emit(&c);
 	errno = saved;
@@ -648,6 +651,15 @@ WRAP(int, sync_file_range, int fd, off_t at, off_t n, unsigned flags)
 
 	if (done == 0)
 		record_fd(FAULT_SYNC_RANGE, fd, (uint64_t)at, bytes_of(NULL, 0));
+	return done;
+}
+
+WRAP(int, futimens, int fd, const struct timespec t[2])
+{
+	int done = fails(CALL_futimens) ? -1 : __real_futimens(fd, t);
+
+	if (done == 0)
+		record_fd(FAULT_TIMES, fd, 0, bytes_of(NULL, 0));
 	return done;
 }
 

@@ -41,7 +41,8 @@
  *	48 u64	dev, 56 ino		the file. FSYNC: perhaps a folder. UNLINK: 0
  *	64 u64	dir_dev, 72 dir_ino	the folder of `name`; O_TMPFILE: where it is, without a name
  *	80 u64	to_dev, 88 to_ino	RENAME: the folder of `to`
- *	96 u64	at			WRITE: offset; TRUNCATE: new length; SYNC_RANGE: offset
+ *	96 u64	at			WRITE: offset; TRUNCATE: new length; SYNC_RANGE: offset;
+ *					TIMES: of modification, seconds since 1970, two's complement
  *	104	program			16 octets, NUL-padded
  *	120	name, to, data		data: what was written, to the record's end
  *
@@ -63,6 +64,7 @@ enum fault_op {
 	FAULT_FSYNC,
 	FAULT_FDATASYNC,
 	FAULT_SYNC_RANGE,
+	FAULT_TIMES,		/* as they were set */
 };
 
 #ifdef HERMOD_FAULTS

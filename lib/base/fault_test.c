@@ -245,6 +245,7 @@ test_recording(void **state)
 		{ FAULT_WRITE,	"", "",		"ab", 11 },
 		{ FAULT_FDATASYNC, "", "",	"", 0 },
 		{ FAULT_TRUNCATE, "", "",	"", 4 },
+		{ FAULT_TIMES,	"", "",		"", (uint64_t)-2 },
 		{ FAULT_OPEN,	"", "",		"", 0 },	/* O_TMPFILE */
 		{ FAULT_LINK,	"linked", "",	"", 0 },
 		{ FAULT_FSYNC,	"", "",		"", 0 },
@@ -256,6 +257,7 @@ test_recording(void **state)
 	};
 	char path[64], self[64];
 	struct iovec parts[2] = { { "a", 1 }, { "b", 1 } };
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = -2 } };
 	struct stat st, folder;
 	struct buf all;
 	int fd, devnull;
@@ -275,6 +277,7 @@ test_recording(void **state)
 	assert_int_equal(writev(fd, parts, 2), 2);
 	assert_int_equal(fdatasync(fd), 0);
 	assert_int_equal(ftruncate(fd, 4), 0);
+	assert_int_equal(futimens(fd, times), 0);
 	close(fd);
 	devnull = open("/dev/null", O_WRONLY | O_CLOEXEC);	/* not a file, not recorded */
 	assert_int_equal(write(devnull, "x", 1), 1);
@@ -315,7 +318,7 @@ test_recording(void **state)
 		assert_string_equal((const char *)r + 104, "prog");
 		if (name_n > 0)
 			assert_row_int("folder", number(r + 72, 8), folder.st_ino);
-		if (i < 7)
+		if (i < 8)
 			assert_row_int("file", number(r + 56, 8), st.st_ino);
 		at += size;
 	}

@@ -14,6 +14,7 @@ cut() takes the first n changes and leaves on disk what was synced by then, and 
 
 - Contents: each sector of 512 octets as it was at some moment since the file's last fsync or fdatasync, each sector at
   its own; the file's length as it was at another. A sector that is not there reads as zeros.
+- Times that were set (futimens): there or not; once the file was fsynced after it, there.
 - Names: each link, rename, removal is there or not, a rename as one. With names="directory" it must be there once the
   folder that has the (new) name was fsynced, as POSIX has it at its strictest; with names="ext4" also once the file
   itself was fsynced after it, and with it the folders above that are new.
@@ -27,8 +28,8 @@ import stat
 import struct
 import sys
 
-OPEN, WRITE, TRUNCATE, LINK, RENAME, UNLINK, MKDIR, FSYNC, FDATASYNC, SYNC_RANGE = range(1, 11)
-OP_NAMES = dict(enumerate("open write truncate link rename unlink mkdir fsync fdatasync sync_range".split(), 1))
+OPEN, WRITE, TRUNCATE, LINK, RENAME, UNLINK, MKDIR, FSYNC, FDATASYNC, SYNC_RANGE, TIMES = range(1, 12)
+OP_NAMES = dict(enumerate("open write truncate link rename unlink mkdir fsync fdatasync sync_range times".split(), 1))
 HEADER = struct.Struct("<IIHHHHIIIIIIQQQQQQQQ16s")
 MAGIC = 0x43455248
 SECTOR = 512
@@ -120,10 +121,13 @@ class Tree:
         self.root = root
         self.content = {node: bytearray(node.content) for node in nodes_of(root) if node.is_file}
         self.entries = {node: dict(node.entries) for node in nodes_of(root) if node.is_dir}
+        self.times = {}                     # node -> seconds, where they were set
 
     def apply(self, effect):
         if isinstance(effect, Content):
             effect.apply(self.content.setdefault(effect.node, bytearray(effect.node.content)))
+        elif isinstance(effect, Times):
+            self.times[effect.node] = effect.at
         elif isinstance(effect, Name):
             if effect.old_dir:
                 old = self.entries.setdefault(effect.old_dir, {})
@@ -182,6 +186,8 @@ class Tree:
                 os.symlink(node.content, path)
             done[node] = path
             own(path, node)
+            if node in self.times:
+                os.utime(path, (self.times[node],) * 2)
         os.makedirs(folder, exist_ok=True)
         if os.listdir(folder):
             raise FileExistsError(folder)
@@ -213,6 +219,13 @@ class Content:
         if self.data is None or first > length:
             first, last = min(first, length), max(last, length)
         return range(first // SECTOR, (last + SECTOR - 1) // SECTOR)
+
+
+class Times:
+    """The time of modification that a file was given."""
+
+    def __init__(self, index, node, at):
+        self.index, self.node, self.at = index, node, at
 
 
 class Name:
@@ -306,6 +319,8 @@ class Disk:
                 self._add(Content(index, node, c.at, None))
             elif c.op in (FSYNC, FDATASYNC):
                 self._add(Sync(index, node, c.op == FSYNC))
+            elif c.op == TIMES:
+                self._add(Times(index, node, c.at - (c.at >> 63 << 64)))
             # SYNC_RANGE promises nothing
 
     def prefix(self, n):
@@ -326,12 +341,13 @@ class Disk:
             yield n, tree
 
     def _synced(self, effects, names):
-        """Up to which index each node's content is on disk, and each name for which it is home or node."""
-        content, home, named = {}, {}, {}
+        """Up to which index each node's content is on disk, its times, and each name for which it is home or node."""
+        content, times, home, named = {}, {}, {}, {}
         for e in effects:
             if isinstance(e, Sync):
                 content[e.node] = e.index
                 if e.whole:
+                    times[e.node] = e.index
                     (home if e.node.is_dir else named)[e.node] = e.index
         if names == "ext4":                 # and the folders above a file that was synced
             todo = list(named.items())
@@ -344,7 +360,7 @@ class Disk:
                         todo.append((e.dir, until))
         else:
             named = {}
-        return content, home, named
+        return content, times, home, named
 
     def cut(self, n, seed, names="directory"):
         """What is on disk when the power goes after n changes."""
@@ -353,7 +369,7 @@ class Disk:
         chance = random.Random(f"{seed}/{n}")
         keep = chance.choice((0, 0.2, 0.5, 0.8, 1))
         effects = [e for e in self.effects if e.index < n]
-        content, home, named = self._synced(effects, names)
+        content, times, home, named = self._synced(effects, names)
         tree, loose = Tree(self.root), {}
         for e in effects:
             if isinstance(e, Content):
@@ -361,6 +377,9 @@ class Disk:
                     tree.apply(e)
                 else:
                     loose.setdefault(e.node, []).append(e)
+            elif isinstance(e, Times):
+                if e.index < times.get(e.node, -1) or chance.random() < keep:
+                    tree.apply(e)
             elif isinstance(e, Name):
                 if e.index < home.get(e.home, -1) or e.index < named.get(e.node, -1) or chance.random() < keep:
                     tree.apply(e)
