@@ -141,11 +141,10 @@ open_temporary(int dir, char name[32], mode_t mode)
 	return -1;
 }
 
+/* fd is taken. */
 static bool
-replace_in(int dir, const char *name, struct bytes content, mode_t mode)
+replace_by(int dir, const char *name, const char *tmp, int fd, struct bytes content)
 {
-	char tmp[32];
-	int fd = open_temporary(dir, tmp, mode);
 	bool good;
 
 	if (fd == -1)
@@ -163,6 +162,26 @@ replace_in(int dir, const char *name, struct bytes content, mode_t mode)
 		return false;
 	}
 	return dir_sync(dir);
+}
+
+static bool
+replace_in(int dir, const char *name, struct bytes content, mode_t mode)
+{
+	char tmp[32];
+	int fd = open_temporary(dir, tmp, mode);
+
+	return replace_by(dir, name, tmp, fd, content);
+}
+
+bool
+file_replace_locked(int dir, const char *name, const char *tmp, struct bytes content, mode_t mode)
+{
+	int fd;
+
+	if (unlinkat(dir, tmp, 0) == -1 && errno != ENOENT)
+		return false;
+	fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	return replace_by(dir, name, tmp, fd, content);
 }
 
 bool

@@ -19,6 +19,9 @@ bool	file_pread(int fd, void *p, size_t n, off_t at);
 bool	file_slurp(int dir, const char *name, struct buf *out);
 /* Through a temporary name in the same directory, fsync, rename, fsync of the directory. */
 bool	file_replace(int dir, const char *name, struct bytes content, mode_t mode);
+/* The same for whoever keeps others out by a lock: by way of tmp, in dir too. What a crash leaves of that name is gone
+ * after the next replacement. */
+bool	file_replace_locked(int dir, const char *name, const char *tmp, struct bytes content, mode_t mode);
 
 /*
  * On ext4: whether it has a journal that orders data, as /proc/fs/ext4 says. Only then

@@ -110,10 +110,26 @@ test_replace(void **state)
 	unlinkat(dir, "sub/c", 0);
 	unlinkat(dir, "sub", AT_REMOVEDIR);
 
+	/* What a crash left under the temporary name goes. */
+	assert_true(file_replace(dir, "t", text("left by a crash"), 0600));
+	assert_true(file_replace_locked(dir, "a", "t", text("newer"), 0640));
+	check_content("a", text("newer"));
+	assert_int_equal(fstatat(dir, "t", &st, 0), -1);
+	assert_false(file_replace_locked(dir, "none/x", "none/t", text("x"), 0600));
+	assert_int_equal(errno, ENOENT);
+	assert_true(dir_make(dir, "t", 0700));
+	assert_false(file_replace_locked(dir, "a", "t", text("newest"), 0640));
+	assert_int_equal(errno, EISDIR);
+	check_content("a", text("newer"));
+	unlinkat(dir, "t", AT_REMOVEDIR);
+
 	/* What cannot be replaced leaves nothing behind. */
 	assert_true(dir_make(dir, "folder", 0700));
 	assert_false(file_replace(dir, "folder", text("x"), 0600));
 	assert_int_equal(errno, EISDIR);
+	assert_false(file_replace_locked(dir, "folder", "t", text("x"), 0600));
+	assert_int_equal(errno, EISDIR);
+	assert_int_equal(fstatat(dir, "t", &st, 0), -1);
 	assert_false(file_replace(dir, "none/x", text("x"), 0600));
 	assert_int_equal(errno, ENOENT);
 	unlinkat(dir, "folder", AT_REMOVEDIR);

@@ -217,6 +217,36 @@ test_unchangedsince(void **state)
 	mailbox_close(&m);
 }
 
+/* Of names of keywords that were being written. */
+static void
+leave_of_a_crash(struct mailbox *m)
+{
+	const char *stem;
+	char name[256];
+	int dir = mailbox_state_dir(m, &stem), fd;
+
+	snprintf(name, sizeof name, "%s.keywords.new", stem);
+	fd = file_open(dir, name, O_WRONLY | O_CREAT, 0600);
+	assert_int_not_equal(fd, -1);
+	assert_true(file_write(fd, text("a half")));
+	close(fd);
+}
+
+static int
+temporaries(struct mailbox *m)
+{
+	const char *stem;
+	DIR *d = fdopendir(dir_open(mailbox_state_dir(m, &stem), "."));
+	struct dirent *e;
+	int n = 0;
+
+	assert_non_null(d);
+	while ((e = readdir(d)) != NULL)
+		n += bytes_starts(text(e->d_name), text(".tmp.")) || bytes_ends(text(e->d_name), text(".new"));
+	closedir(d);
+	return n;
+}
+
 static void
 test_keywords(void **state)
 {
@@ -227,7 +257,9 @@ test_keywords(void **state)
 	append(m, "A: 1\r\n\r\none\r\n", 0);
 	scan(m, 1);
 	assert_int_equal(mailbox_keyword_flag(m, text("$Work")), 0);
+	leave_of_a_crash(m);
 	assert_int_equal(mailbox_keyword_make(m, text("$Work"), 0), WORK);
+	assert_int_equal(temporaries(m), 0);
 	assert_int_equal(mailbox_keyword_make(m, text("$WORK"), 0), WORK);		/* case does not matter */
 	assert_int_equal(mailbox_keyword_make(m, text("$forwarded"), 0), MAIL_FORWARDED);
 	assert_int_equal(mailbox_keyword_make(m, text("two words"), 0), 0);

@@ -125,7 +125,7 @@ mailbox_keyword_flag(const struct mailbox *m, struct bytes name)
 static bool
 write_names(struct mailbox *m, const struct bytes *names)
 {
-	char name[256];
+	char name[256], tmp[256 + 4];
 	int dir = file_name(m, name);
 	struct buf out;
 	bool good;
@@ -139,7 +139,8 @@ write_names(struct mailbox *m, const struct bytes *names)
 			buf_char(&out, '\n');
 		}
 	must(!out.full);
-	good = file_replace(dir, name, buf_bytes(&out), 0600);
+	snprintf(tmp, sizeof tmp, "%s.new", name);
+	good = file_replace_locked(dir, name, tmp, buf_bytes(&out), 0600);
 	buf_fini(&out);
 	return good;
 }
