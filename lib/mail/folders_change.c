@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "mail/mailbox_impl.h"
 
 #define PASSES	5		/* over INBOX: messages move from new/ to cur/ meanwhile */
 
@@ -89,13 +90,15 @@ failed(struct folders *f, const char *what, struct bytes name)
 
 /* ---- DELETE ---- */
 
-/* Directories with names of their own are other folders; all else is this one's. */
+/* Directories with names of their own are other folders; all else is this one's, so are those named as ours are: no
+ * folder is (mail/folder_name.h), and what is in them was expunged from this one. */
 static bool
 stays(int dir, const struct dirent *e)
 {
 	struct stat st;
 
-	if (strcmp(e->d_name, "cur") == 0 || strcmp(e->d_name, "new") == 0 || strcmp(e->d_name, "tmp") == 0)
+	if (strcmp(e->d_name, "cur") == 0 || strcmp(e->d_name, "new") == 0 || strcmp(e->d_name, "tmp") == 0
+	    || bytes_starts(text(e->d_name), text(MAILDIR_STEM ".")))
 		return false;
 	if (fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return true;

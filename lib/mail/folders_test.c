@@ -110,6 +110,27 @@ put_mail(const char *name, const char *mail)
 	close(fd);
 }
 
+/* One that was expunged, and is kept. */
+static void
+put_kept(const char *name)
+{
+	char path[4096];
+
+	path_of(name, "/hermod.expunged", path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	put_mail(name, "../hermod.expunged/1790000000.k:2,T");
+}
+
+static bool
+has_kept(const char *name)
+{
+	char path[4096];
+	struct stat st;
+
+	path_of(name, "/hermod.expunged", path);
+	return lstat(path, &st) == 0;
+}
+
 static struct mailbox *
 box_of(struct folders *f, const char *name)
 {
@@ -218,6 +239,8 @@ test_delete(void **state)
 	CREATE(f, "c/d/e");
 	put_mail("a", "1.x");
 	put_mail("a/b", "2.x");
+	put_kept("a");
+	put_kept("a/b");
 	assert_int_equal(folders_delete(f, text("INBOX")), FOLDER_INBOX);
 	assert_int_equal(folders_delete(f, text("x")), FOLDER_NONE);
 	assert_int_equal(folders_delete(f, text("c/d")), FOLDER_CHILDREN);
@@ -228,6 +251,8 @@ test_delete(void **state)
 	assert_int_equal(look(f, "a/b").n, 1);
 	CREATE(f, "a");
 	assert_int_equal(look(f, "a").n, 0);
+	assert_false(has_kept("a"));		/* it went with the folder */
+	assert_true(has_kept("a/b"));
 	DELETE(f, "a/b");
 	DELETE(f, "c/d/e");
 	assert_list(f, "INBOX a");
