@@ -12,16 +12,14 @@ import random
 import re
 import shutil
 import stat
-import struct
 import subprocess
 import tempfile
 import threading
 import time
-import zlib
 
 import pytest
 
-from hermodtest import powercut
+from hermodtest import powercut, rebuilt
 from hermodtest.load import Load
 from hermodtest.suite import DOMAIN, MAIL_UID, Suite, build_dir
 
@@ -29,7 +27,6 @@ pytestmark = pytest.mark.faults
 
 USERS = ["anna", "bert", "carl"]
 FRESH = "1999999999.fresh.client.test"          # a message that the test adds to what is left
-LEDGER_HEADER = 64
 FAULTS = "deliver:linkat:3:EIO,deliver:linkat:9:ENOSPC,deliver:linkat:10:ENOSPC"    # attempts that fail
 SETTINGS = {"minimal_backoff": "1s", "uncertain_backoff": "200ms", "smtpd_client_rate": 100000, "deliver_idle": "500ms",
             "login_client_rate": 100000}
@@ -141,35 +138,6 @@ class Run:
 
 
 # ---- what is left ----
-
-def paths(tree):
-    """path -> Node of each file."""
-    out, todo = {}, [(tree.root, "")]
-    while todo:
-        node, at = todo.pop()
-        for name, child in tree.entries.get(node, {}).items():
-            if child.is_dir:
-                todo.append((child, at + name + "/"))
-            elif child.is_file:
-                out[at + name] = child
-    return out
-
-
-def move_in(tree, folder):
-    """A ledger notes its inode, to know a copy from the file itself; what we have built is to be the file itself."""
-    for path, node in paths(tree).items():
-        if not path.endswith((".ledger", ".ledger2", ".ledger.new")):
-            continue
-        full = os.path.join(folder, path)
-        head = bytearray(open(full, "rb").read(LEDGER_HEADER))
-        if len(head) < LEDGER_HEADER or struct.unpack_from("<I", head, 60)[0] != zlib.crc32(head[:60]) \
-                or struct.unpack_from("<Q", head, 24)[0] != node.key[1]:
-            continue
-        struct.pack_into("<Q", head, 24, os.stat(full).st_ino)
-        struct.pack_into("<I", head, 60, zlib.crc32(head[:60]))
-        with open(full, "r+b") as f:
-            f.write(head)
-
 
 def add_fresh(folder):
     """Whatever UID it gets was never told."""
@@ -284,7 +252,7 @@ def try_states(run, states):
             some = [(os.path.join(base, name), tree, n) for name, tree, n in states[at:at + 25]]
             for folder, tree, _ in some:
                 tree.build(folder)
-                move_in(tree, folder)
+                rebuilt.move_in(tree, folder)
                 add_fresh(folder)
             left = read_all([folder for folder, _, _ in some])
             for folder, tree, n in some:
@@ -312,7 +280,7 @@ def try_suite(run, tree, n):
     suite = run.suite
     shutil.rmtree(run.dir)
     tree.build(run.dir)
-    move_in(tree, run.dir)
+    rebuilt.move_in(tree, run.dir)
     for name in ("run", "log"):         # made anew at each start of a machine; and writable again
         os.makedirs(os.path.join(run.dir, name), exist_ok=True)
     make_due(suite)

@@ -43,6 +43,9 @@ class Recorder:
     def fsync(self, file):
         return self._add(pc.FSYNC, file)
 
+    def sync_range(self, file):
+        return self._add(pc.SYNC_RANGE, file)
+
     def fdatasync(self, file):
         return self._add(pc.FDATASYNC, file)
 
@@ -118,6 +121,14 @@ def test_synced_content_stays(root, sync):
     assert {b"", b"unsafe"} <= {octets[2000:] for octets in got}
 
 
+def test_sync_file_range(root):
+    """What it has put on disk is there if the name is, where the journal says so; else it promises nothing."""
+    r = Recorder(root).tmpfile(1).write(1, 0, b"x" * 2000).sync_range(1).link(1, "a")
+    assert {files.get("a") for files in outcomes(r.disk(root), names="ordered")} == {None, b"x" * 2000}
+    assert b"" in {files.get("a") for files in outcomes(r.disk(root), names="ext4")}
+    assert b"" in {files.get("a") for files in outcomes(r.disk(root))}
+
+
 def test_a_write_after_the_sync_is_not_covered(root):
     r = Recorder(root).create(1, "a").write(1, 0, b"one").fsync(1).fsync(root.key).write(1, 0, b"two")
     assert {files["a"] for files in outcomes(r.disk(root))} == {b"one", b"two"}
@@ -153,6 +164,15 @@ def test_rename_is_one(root):
         assert got == {("tmp/m",), ("cur/m",)}
     r.fsync(3)
     assert {tuple(sorted(set(files) - {"old"})) for files in outcomes(r.disk(root))} == {("cur/m",)}
+
+
+def test_renames_of_one_file(root):
+    """A journal keeps their order; without one a file may have two names."""
+    r = Recorder(root).create(1, "a").fsync(1).rename(1, "a", "b").rename(1, "b", "c")
+    assert {tuple(sorted(set(files) - {"old"})) for files in outcomes(r.disk(root), names="ext4")} == {("a",), ("b",), ("c",)}
+    assert ("a", "c") in {tuple(sorted(set(files) - {"old"})) for files in outcomes(r.disk(root))}
+    r.fsync(1)
+    assert {tuple(sorted(set(files) - {"old"})) for files in outcomes(r.disk(root), names="ext4")} == {("c",)}
 
 
 def test_new_folders_above(root):

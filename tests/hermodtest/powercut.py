@@ -17,7 +17,9 @@ cut() takes the first n changes and leaves on disk what was synced by then, and 
 - Times that were set (futimens): there or not; once the file was fsynced after it, there.
 - Names: each link, rename, removal is there or not, a rename as one. With names="directory" it must be there once the
   folder that has the (new) name was fsynced, as POSIX has it at its strictest; with names="ext4" also once the file
-  itself was fsynced after it, and with it the folders above that are new.
+  itself was fsynced after it, and with it the folders above that are new; and a journal has no later name of a file
+  without its earlier ones, so none has two after a rename. names="ordered" is an ext4 where in addition
+  no name is on disk before what sync_file_range has put there (its journal, data=ordered): base/file.h, file_ext4_ordered.
 
 What is not seen: stores to mappings, and the work of processes and libraries that do not record.
 """
@@ -238,6 +240,8 @@ class Name:
 
 
 class Sync:
+    """whole: of content and all else; None: what sync_file_range does."""
+
     def __init__(self, index, node, whole):
         self.index, self.node, self.whole = index, node, whole
 
@@ -321,7 +325,8 @@ class Disk:
                 self._add(Sync(index, node, c.op == FSYNC))
             elif c.op == TIMES:
                 self._add(Times(index, node, c.at - (c.at >> 63 << 64)))
-            # SYNC_RANGE promises nothing
+            elif c.op == SYNC_RANGE:
+                self._add(Sync(index, node, None))
 
     def prefix(self, n):
         """All of the first n changes."""
@@ -345,11 +350,12 @@ class Disk:
         content, times, home, named = {}, {}, {}, {}
         for e in effects:
             if isinstance(e, Sync):
-                content[e.node] = e.index
+                if e.whole is not None or names == "ordered":
+                    content[e.node] = e.index
                 if e.whole:
                     times[e.node] = e.index
                     (home if e.node.is_dir else named)[e.node] = e.index
-        if names == "ext4":                 # and the folders above a file that was synced
+        if names != "directory":            # and the folders above a file that was synced
             todo = list(named.items())
             while todo:
                 node, until = todo.pop()
@@ -364,13 +370,18 @@ class Disk:
 
     def cut(self, n, seed, names="directory"):
         """What is on disk when the power goes after n changes."""
-        if names not in ("directory", "ext4"):
+        if names not in ("directory", "ext4", "ordered"):
             raise ValueError(names)
         chance = random.Random(f"{seed}/{n}")
         keep = chance.choice((0, 0.2, 0.5, 0.8, 1))
         effects = [e for e in self.effects if e.index < n]
         content, times, home, named = self._synced(effects, names)
-        tree, loose = Tree(self.root), {}
+        tree, loose, lost = Tree(self.root), {}, set()
+        sure = {e.index: e.node for e in effects if isinstance(e, Name)
+                and (e.index < home.get(e.home, -1) or e.index < named.get(e.node, -1))}
+        if names != "directory":            # and what the node was called before
+            latest = {node: index for index, node in sorted(sure.items())}
+            sure.update({e.index: e.node for e in effects if isinstance(e, Name) and e.index < latest.get(e.node, -1)})
         for e in effects:
             if isinstance(e, Content):
                 if e.index < content.get(e.node, -1):
@@ -381,8 +392,10 @@ class Disk:
                 if e.index < times.get(e.node, -1) or chance.random() < keep:
                     tree.apply(e)
             elif isinstance(e, Name):
-                if e.index < home.get(e.home, -1) or e.index < named.get(e.node, -1) or chance.random() < keep:
+                if e.index in sure or (e.node not in lost and chance.random() < keep):
                     tree.apply(e)
+                elif names != "directory":
+                    lost.add(e.node)
         for node, writes in loose.items():
             base = tree.content.get(node, bytearray(node.content))
             tree.content[node] = torn(base, writes, chance, keep)
