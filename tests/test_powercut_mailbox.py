@@ -796,7 +796,7 @@ def recorded(request):
         pytest.skip("there is no /dev/shm")
     seed = request.config.getoption("--cut-seed") or random.randrange(1 << 30)
     print(f"--cut-seed {seed}")
-    run = Run(shared_memory() if memory else None, names, layout, keep, seed, 3 if is_long else 1)
+    run = Run(shared_memory() if memory else None, names, layout, keep, seed)
     yield run
     run.end()
 
@@ -819,4 +819,4 @@ def test_prefixes(recorded, request):
 
 def test_cuts(recorded, request):
     is_long = request.config.getoption("--long")
-    try_cuts(recorded, request, 10 ** 9 if is_long else 60, [recorded.seed + i for i in range(4 if is_long else 1)])
+    try_cuts(recorded, request, 10 ** 9 if is_long else 60, [recorded.seed + i for i in range(2 if is_long else 1)])

@@ -2,7 +2,7 @@
 /*
  * base/clock.h - the two clocks. Intervals are counted on the monotonic one;
  * the wall clock is for what people and other hosts read; in a build with --enable-faults
- * HERMOD_CLOCK_OFFSET, in seconds, moves it.
+ * HERMOD_CLOCK_OFFSET, in seconds, moves it; and HERMOD_CLOCK_FILE while it runs, a file of 8 octets (int64_t, seconds).
  */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
