@@ -430,6 +430,16 @@ class Run:
         """How many steps were over."""
         return sum(s.done <= self.until[n] for s in self.steps)
 
+    def spread(self, many):
+        """So many points; half of them, as far as there are such, right after something was said to be done."""
+        if many >= len(self.points):
+            return self.points
+        chance = random.Random(self.seed)
+        fresh = [n for last, n in zip(self.points, self.points[1:]) if self.said(n) > self.said(last)]
+        some = set(chance.sample(fresh, min(len(fresh), many // 2)))
+        some.update(chance.sample(sorted(set(self.points) - some), many - len(some)))
+        return sorted(some)
+
     def left(self, n, seed):
         """The tree of a cut; without a seed all of the first n changes are there."""
         tree = self.disk.prefix(n) if seed is None else self.disk.cut(n, seed, names=self.names)
@@ -803,10 +813,7 @@ def recorded(request):
 
 def try_cuts(run, request, many, seeds):
     at = request.config.getoption("--cut-at")
-    chance = random.Random(run.seed)
-    points = run.points if at is None else [at]
-    if len(points) > many:
-        points = sorted(chance.sample(points, many))
+    points = run.spread(many) if at is None else [at]
     for seed in seeds:
         for n in points:
             Judge(run, n, seed).all()
