@@ -57,6 +57,10 @@ struct login_session {
 	unsigned	 failures;
 };
 
+/* The life of a login process, in login_main.c: starts, confines, serves this protocol, stops; its exit status. name:
+ * the program's. */
+int		 login_main(const char *name, const struct login_protocol *p);
+
 struct login_service	*login_service_new(struct daemon *d, const struct login_protocol *p,
 			    const struct login_limits *l);
 void		 login_service_free(struct login_service **v);
