@@ -86,21 +86,31 @@ read_some(int fd, void *p, size_t n)
 	return got;
 }
 
+/* What it says it has, and an octet in which to see that there is no more: small files are many. */
+static size_t
+first_chunk(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_size > 0 && st.st_size < READ_CHUNK ? (size_t)st.st_size + 1 : READ_CHUNK;
+}
+
 static bool
 slurp(int fd, struct buf *out)
 {
+	size_t chunk = first_chunk(fd);
+
 	for (;;) {
-		size_t left = out->max - out->n;
+		size_t left = out->max - out->n, want = left < chunk ? left : chunk;
 		unsigned char one;
-		unsigned char *room = left > 0
-		    ? buf_room(out, left < READ_CHUNK ? left : READ_CHUNK) : &one;
+		unsigned char *room = left > 0 ? buf_room(out, want) : &one;
 		ssize_t got;
 
 		if (!room) {			/* was full before */
 			errno = EFBIG;
 			return false;
 		}
-		got = read_some(fd, room, left == 0 ? 1 : left < READ_CHUNK ? left : READ_CHUNK);
+		got = read_some(fd, room, left == 0 ? 1 : want);
 		if (got <= 0)
 			return got == 0;
 		if (left == 0) {
@@ -108,6 +118,7 @@ slurp(int fd, struct buf *out)
 			return false;
 		}
 		out->n += (size_t)got;
+		chunk = out->cap > out->n ? out->cap - out->n : READ_CHUNK;
 	}
 }
 

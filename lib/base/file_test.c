@@ -89,6 +89,48 @@ test_slurp(void **state)
 	unlinkat(dir, "a", 0);
 }
 
+/* Around what is asked for at once, into a buffer with and without room beyond it. */
+static void
+test_slurp_sizes(void **state)
+{
+	static const size_t sizes[] = { 0, 1, 2, 63, 64, 65, 4096, 65534, 65535, 65536, 65537, 131071, 131072, 131073 };
+	static char big[131074];
+
+	(void)state;
+	for (size_t i = 0; i < LEN(sizes); i++) {
+		for (size_t more = 0; more < 3; more++) {
+			struct buf b;
+
+			memset(big, 'b', sizes[i]);
+			big[sizes[i]] = '\0';
+			put("big", big);
+			buf_init(&b, sizes[i] + more);
+			assert_true(file_slurp(dir, "big", &b));
+			assert_bytes_equal(buf_bytes(&b), text(big));
+			buf_fini(&b);
+			unlinkat(dir, "big", 0);
+		}
+	}
+}
+
+/* Not all files say how much is in them. */
+static void
+test_slurp_unsaid(void **state)
+{
+	struct buf b;
+	char path[32];
+	int proc;
+
+	(void)state;
+	snprintf(path, sizeof path, "/proc/%d", (int)getpid());
+	proc = dir_open(AT_FDCWD, path);
+	buf_init(&b, 65536);
+	assert_true(proc != -1 && file_slurp(proc, "status", &b));
+	assert_true(bytes_starts(buf_bytes(&b), text("Name:")));
+	buf_fini(&b);
+	close(proc);
+}
+
 static void
 test_replace(void **state)
 {
@@ -267,6 +309,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_write_and_read),
 		cmocka_unit_test(test_slurp),
+		cmocka_unit_test(test_slurp_sizes),
+		cmocka_unit_test(test_slurp_unsaid),
 		cmocka_unit_test(test_replace),
 		cmocka_unit_test(test_open_refuses),
 		cmocka_unit_test(test_component),
