@@ -103,43 +103,27 @@ sweep(struct folders *f)
 	folders_remove_left(f, REMOVED_PREFIX, SWEEP_MAX);	/* what was completed just now */
 }
 
-static bool
-take_root(struct folders *f, struct mailbox **inbox)
-{
-	int dir[2];
-
-	mailbox_dirs(*inbox, dir, LEN(dir));
-	f->root = dir_open(dir[0], ".");
-	mailbox_close(inbox);
-	if (f->root == -1)
-		return false;
-	lock_file_init(&f->lock, f->root, MAILDIR_STEM);
-	sweep(f);
-	return true;
-}
-
+/* Of a Maildir its directory is enough; cur, new and tmp are opened when INBOX is. */
 struct folders *
 folders_open(struct bytes spec, enum folder_layout layout, int64_t wait_ms, char *why, size_t cap)
 {
-	struct mailbox *inbox = mailbox_open(spec, wait_ms, why, cap);
-	struct folders *f;
+	struct folders *f = mem_alloc(sizeof *f);
+	char path[1024] = "";
 
-	if (!inbox)
-		return NULL;
-	f = mem_alloc(sizeof *f);
-	f->format = inbox->format;
 	f->layout = layout;
 	f->wait_ms = wait_ms;
 	f->keep_s = -1;
-	f->what = mem_text(mailbox_what(inbox));
 	f->root = -1;
-	lock_file_init(&f->lock, -1, MAILDIR_STEM);
-	if (f->format == MAILBOX_MBOX) {
-		f->inbox = inbox;
-	} else if (!take_root(f, &inbox)) {
-		snprintf(why, cap, "%s", strerror(errno));
+	if (mailbox_parse(spec, &f->format, path) && f->format == MAILBOX_MAILDIR)
+		f->root = mailbox_open_root(spec, why, cap);
+	else
+		f->inbox = mailbox_open(spec, wait_ms, why, cap);
+	f->what = mem_text(path);
+	lock_file_init(&f->lock, f->root, MAILDIR_STEM);
+	if (f->root == -1 && !f->inbox)
 		folders_close(&f);
-	}
+	else if (f->root != -1)
+		sweep(f);
 	return f;
 }
 

@@ -117,30 +117,41 @@ open_format(struct mailbox *m, int parent, const char *name, const char *what, c
 	return false;
 }
 
+/* Where a mailbox is: the directory it is in, open, and its name there. */
+struct place {
+	enum mailbox_format format;
+	char	 path[1024], what[1024];
+	const char *name;		/* in path */
+	int	 parent;
+};
+
+static bool
+find_place(struct bytes spec, struct place *p, char *why, size_t cap)
+{
+	if (!mailbox_parse(spec, &p->format, p->path)) {
+		snprintf(why, cap, "\"%s\" is not maildir:/path or mbox:/path", log_text(spec));
+		errno = EINVAL;
+		return false;
+	}
+	memcpy(p->what, p->path, sizeof p->what);
+	p->parent = open_parent(p->path, &p->name);
+	if (p->parent == -1)
+		snprintf(why, cap, "the directory it would be in: %s", strerror(errno));
+	return p->parent != -1;
+}
+
 struct mailbox *
 mailbox_open(struct bytes spec, int64_t wait_ms, char *why, size_t cap)
 {
 	struct mailbox *m;
-	enum mailbox_format format;
-	char path[1024], what[1024];
-	const char *name;
-	int parent;
+	struct place p;
 
-	if (!mailbox_parse(spec, &format, path)) {
-		snprintf(why, cap, "\"%s\" is not maildir:/path or mbox:/path", log_text(spec));
-		errno = EINVAL;
+	if (!find_place(spec, &p, why, cap))
 		return NULL;
-	}
-	memcpy(what, path, sizeof what);
-	parent = open_parent(path, &name);
-	if (parent == -1) {
-		snprintf(why, cap, "the directory it would be in: %s", strerror(errno));
-		return NULL;
-	}
 	m = mem_alloc(sizeof *m);
-	m->format = format;
+	m->format = p.format;
 	m->wait_ms = wait_ms;
-	if (!open_format(m, parent, name, what, why, cap)) {
+	if (!open_format(m, p.parent, p.name, p.what, why, cap)) {
 		int saved = errno;
 
 		mem_free(m);
@@ -149,6 +160,38 @@ mailbox_open(struct bytes spec, int64_t wait_ms, char *why, size_t cap)
 	}
 	m->names = arena_new(NAMES_MAX);
 	return m;
+}
+
+/* tmp is the last that is made: who has it has cur and new, or has to be asked when it is opened. */
+static bool
+make_parts(struct bytes spec, int dir, char *why, size_t cap)
+{
+	struct mailbox *m;
+	struct stat st;
+
+	if (fstatat(dir, "tmp", &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return true;
+	m = mailbox_open(spec, 0, why, cap);
+	if (!m)
+		return false;
+	mailbox_close(&m);
+	return true;
+}
+
+int
+mailbox_open_root(struct bytes spec, char *why, size_t cap)
+{
+	struct place p;
+	int dir;
+
+	if (!find_place(spec, &p, why, cap))
+		return -1;
+	must(p.format == MAILBOX_MAILDIR);
+	dir = open_own_dir(p.parent, p.name, why, cap);
+	fd_close(&p.parent);
+	if (dir != -1 && !make_parts(spec, dir, why, cap))
+		fd_close(&dir);
+	return dir;
 }
 
 void

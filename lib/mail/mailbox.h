@@ -35,6 +35,8 @@ bool	mailbox_parse(struct bytes spec, enum mailbox_format *format, char path[102
  * The owner is who we run as: a mailbox of somebody else, a symbolic or hard link in its place is
  * refused. wait_ms: how long to wait for a lock, here and later. NULL: errno, and why in words for the journal. */
 struct mailbox	*mailbox_open(struct bytes spec, int64_t wait_ms, char *why, size_t cap);
+/* Of a Maildir: its directory alone, made as mailbox_open does it, for mailbox_open_dir. -1: errno, and why. */
+int		 mailbox_open_root(struct bytes spec, char *why, size_t cap);
 /* Before a process is confined that will open mailboxes after it: what it has to know of where they are. */
 void		 mailbox_prepare(int dir);
 /* A Maildir whose directory is open already: dir is taken. what: for the journal. */
