@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/encode.h"
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -341,6 +342,7 @@ main(void)
 	b.d.owner = &b;
 	b.d.on_frame = on_frame;
 	b.d.sessions = sessions;
+	crc32_open();
 	charsets_open();		/* both for imapd's forks, which can open nothing outside of a mailbox */
 	if (!index_boot_host())
 		log_errno("cannot read which boot of the host this is: mod-sequences will not be kept for long");

@@ -146,6 +146,13 @@ fill_crc(void)
 			crc[k][v] = crc[k - 1][v] >> 8 ^ crc[0][crc[k - 1][v] & 255];
 }
 
+void
+crc32_open(void)
+{
+	if (crc[0][1] == 0)
+		fill_crc();
+}
+
 /* Four octets that have `behind` octets behind them. */
 static inline uint32_t
 crc_four(uint32_t v, int behind)
@@ -160,8 +167,7 @@ crc_short(uint32_t start, const unsigned char *p, size_t n)
 {
 	uint32_t r = ~start;
 
-	if (crc[0][1] == 0)
-		fill_crc();
+	crc32_open();
 	for (; n >= 16; p += 16, n -= 16)
 		r = crc_four(little_u32(p) ^ r, 12) ^ crc_four(little_u32(p + 4), 8)
 		    ^ crc_four(little_u32(p + 8), 4) ^ crc_four(little_u32(p + 12), 0);

@@ -16,6 +16,7 @@ void	hex_encode(struct bytes in, struct buf *out);		/* lower case */
 bool	hex_decode(struct bytes in, struct buf *out);
 
 uint32_t	crc32_of(uint32_t start, struct bytes s);	/* zlib's; start with 0, chain results */
+void	crc32_open(void);		/* makes its tables now, for forks to share; else the first use does */
 uint64_t	hash_bytes(struct bytes s);	/* SipHash-2-4 under a key of this process's own */
 uint64_t	hash_keyed(const unsigned char key[16], struct bytes s);
 
