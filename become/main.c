@@ -346,7 +346,7 @@ main(void)
 	charsets_open();		/* both for imapd's forks, which can open nothing outside of a mailbox */
 	if (!index_boot_host())
 		log_errno("cannot read which boot of the host this is: mod-sequences will not be kept for long");
-	worker_prepare(KEEP_FILES | KEEP_WRITE);	/* as all its workers keep */
+	worker_prepare(KEEP_FILES | KEEP_WRITE, KEEP);	/* as all its workers keep */
 	daemon_confine(&b.d, KEEP);
 	daemon_serve(&b.d);
 	tickets_wipe(&b.tickets);

@@ -131,9 +131,9 @@ daemon_confine(struct daemon *d, unsigned keep)
 }
 
 void
-worker_prepare(unsigned keep)
+worker_prepare(unsigned keep, unsigned own)
 {
-	filter_prepare(keep);
+	filter_prepare_fork(keep, own);
 }
 
 void
@@ -150,7 +150,6 @@ worker_confine(const char *name, unsigned keep, const int *dirs, size_t ndirs)
 		kept[n++] = (struct kept_dir){ reports, true };
 	sanitize_fork();
 	worker_attempts();
-	filter_prepare(keep);
 	keep_caps(0);
 	no_new_rights();
 	landlock_apply(keep, kept, n);

@@ -10,6 +10,7 @@
 
 /* seccomp.c. Ends the process when the kernel refuses. */
 void	filter_prepare(unsigned keep);		/* compiles it, to be loaded later, also by forks */
+void	filter_prepare_fork(unsigned keep, unsigned under);	/* the same for a fork of who will keep `under` */
 void	filter_load(const char *name, unsigned keep);
 
 /* landlock.c. The ABI that holds now; 0: this kernel has none. */

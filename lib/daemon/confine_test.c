@@ -13,6 +13,8 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -136,6 +138,76 @@ test_rights(void **state)
 	for (size_t i = 0; i < LEN(cases); i++) {
 		int got = in_confined_fork(cases[i].attempt, cases[i].keep);
 
+		if (got != cases[i].want && (got != cases[i].or || cases[i].or == 0))
+			fail_msg("%s: %d (%s)", cases[i].name, got, got > 0 ? strerrorname_np(got) : "");
+	}
+}
+
+/* ---- a worker of become: two filters, the second of which says only what the first leaves ---- */
+
+#define BECOME	(W | KEEP_FORK | KEEP_UID)
+#define CALLS	480		/* more numbers than there are calls */
+
+/* Whether it is denied, with arguments that no call takes; what it does otherwise does not matter. */
+static bool
+denied(long nr, bool of_become)
+{
+	struct itimerval soon = { .it_value.tv_usec = 300000 };
+	pid_t pid = fork();
+	int st;
+
+	if (pid == 0) {
+		for (int sig = 1; sig < SIGRTMIN; sig++)
+			signal(sig, SIG_DFL);		/* cmocka goes on with its tests after some */
+		if (of_become) {
+			worker_prepare(W, BECOME);
+			worker_confine("confine_test", BECOME, NULL, 0);
+		}
+		worker_confine("confine_test", W, &dir, 1);
+		setitimer(ITIMER_REAL, &soon, NULL);
+		_exit(syscall(nr, -1l, -1l, -1l, -1l, -1l, -1l) == -1 && errno == EPERM ? 1 : 0);
+	}
+	assert_true(pid > 0 && waitpid(pid, &st, 0) == pid);
+	return WIFEXITED(st) && WEXITSTATUS(st) == 1;
+}
+
+static void
+test_worker_denials(void **state)
+{
+	unsigned both = 0;
+
+	(void)state;
+	for (long nr = 0; nr < CALLS; nr++) {
+		bool alone = denied(nr, false), under = denied(nr, true);
+
+		if (alone != under)
+			fail_msg("call %ld: %s to a worker of become", nr, under ? "denied" : "left");
+		both += alone;
+	}
+	assert_true(both > CALLS / 2);
+}
+
+/* What a worker alone may do it may do there, too, but for a call that none makes (seccomp.c: worth_a_part). */
+static void
+test_worker_rights(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LEN(cases); i++) {
+		pid_t pid;
+		int st, got;
+
+		if (cases[i].keep != W && cases[i].keep != 0)
+			continue;
+		if (cases[i].attempt == try_name)
+			continue;
+		if ((pid = fork()) == 0) {
+			worker_prepare(cases[i].keep, BECOME);
+			worker_confine("confine_test", BECOME, NULL, 0);
+			worker_confine("confine_test", cases[i].keep, &dir, cases[i].keep ? 1 : 0);
+			_exit(cases[i].attempt());
+		}
+		assert_true(pid > 0 && waitpid(pid, &st, 0) == pid);
+		got = WIFEXITED(st) ? WEXITSTATUS(st) : -WTERMSIG(st);
 		if (got != cases[i].want && (got != cases[i].or || cases[i].or == 0))
 			fail_msg("%s: %d (%s)", cases[i].name, got, got > 0 ? strerrorname_np(got) : "");
 	}
@@ -328,6 +400,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rights),
+		cmocka_unit_test(test_worker_denials),
+		cmocka_unit_test(test_worker_rights),
 		cmocka_unit_test(test_unnamed),
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_abort),

@@ -86,7 +86,7 @@ void	daemon_accept(struct daemon *d, bool on);	/* stop or go on accepting */
 int	daemon_stop(struct daemon *d);		/* frees; the exit status */
 
 /* For a fork of become's that has dropped to its user: Landlock for what it holds, then seccomp. */
-void	worker_prepare(unsigned keep);	/* become, before it is confined: makes that faster */
+void	worker_prepare(unsigned keep, unsigned own);	/* become, before it is confined to `own`: makes that faster */
 void	worker_confine(const char *name, unsigned keep, const int *dirs, size_t ndirs);
 
 /* Test builds: the switch by which a process tries what it may not (see daemon/attempt.c). */

@@ -2,7 +2,9 @@
 /*
  * daemon/seccomp.c - the system calls that a process keeps: one list, by KEEP_
  * bits. All others fail with EPERM. The filter is compiled by libseccomp once and
- * loaded as BPF: a worker that was forked loads what become has compiled.
+ * loaded as BPF: a worker that was forked loads what become has compiled. What holds for
+ * become holds for its forks, too, and of two filters the stricter counts: so a
+ * fork's own says only what else it gives up, which is a quarter for the kernel to compile.
  *
  * In test builds a denied call traps: the handler tells the journal which
  * it was and lets it fail with EPERM all the same. A program that is executed has
@@ -183,9 +185,70 @@ add_rules(scmp_filter_ctx ctx, unsigned keep)
 	return fine(st);
 }
 
+static bool
+is_plain(int nr, unsigned keep)
+{
+	for (size_t i = 0; i < LEN(plain); i++)
+		if (plain[i].nr == nr && kept(plain[i].keep, keep))
+			return true;
+	return false;
+}
+
+/* A call that `under` has whole and `keep` in part would have to be compared with all that it may not be. No worker
+ * needs these two, so they are denied whole. */
+static bool
+worth_a_part(int nr)
+{
+	return nr != SCMP_SYS(prctl) && nr != SCMP_SYS(prlimit64);
+}
+
+/* Whether `keep` is what `under` leaves but for some calls. The sanitizers' own calls are asked of whole filters. */
+static bool
+rest_will_do(unsigned keep, unsigned under)
+{
+	if ((keep & ~under) != 0 || (under & KEEP_EXEC) || KEEP_SANITIZED == 0)
+		return false;
+	for (size_t i = 0; i < LEN(argued); i++)
+		if (kept(argued[i].keep, keep) && is_plain(argued[i].nr, under) && !is_plain(argued[i].nr, keep)
+		    && worth_a_part(argued[i].nr))
+			return false;
+	return true;
+}
+
+/* Denies what `under` leaves and `keep` does not. What is for one's own pid is denied whole: `under` has another's. */
+static bool
+add_rest(scmp_filter_ctx ctx, uint32_t denied, unsigned keep, unsigned under)
+{
+	int st = 0;
+
+	for (size_t i = 0; i < LEN(plain) && fine(st); i++)
+		if (plain[i].nr >= 0 && kept(plain[i].keep, under) && !is_plain(plain[i].nr, keep))
+			st = seccomp_rule_add(ctx, denied, plain[i].nr, 0);
+	for (size_t i = 0; i < LEN(argued) && fine(st); i++) {
+		if (argued[i].nr < 0 || !kept(argued[i].keep, under) || is_plain(argued[i].nr, under))
+			continue;
+		if (argued[i].value == OWN_PID)
+			st = seccomp_rule_add(ctx, denied, argued[i].nr, 0);
+		else if (!kept(argued[i].keep, keep) && !is_plain(argued[i].nr, keep))
+			st = seccomp_rule_add(ctx, denied, argued[i].nr, 1,
+			    SCMP_CMP(argued[i].arg, SCMP_CMP_MASKED_EQ, argued[i].mask, argued[i].value));
+	}
+	errno = -st;
+	return fine(st);
+}
+
 /* ---- compiled filters ---- */
 
-struct filter { unsigned keep; size_t n; struct sock_filter *code; };
+struct filter {
+	unsigned keep;
+	bool	 rest;			/* only what `under` does not deny */
+	unsigned under;			/* of the filter that holds already */
+	size_t	 n;
+	struct sock_filter *code;
+};
+
+static unsigned holding;		/* what the filter that this process has, or was forked with, keeps */
+static bool holds;
 
 static struct filter filters[FILTERS];
 static size_t nfilters;
@@ -208,26 +271,36 @@ out:
 	return good;
 }
 
+static struct filter *
+find_filter(unsigned keep, bool rest, unsigned under)
+{
+	for (size_t i = 0; i < nfilters; i++)
+		if (filters[i].keep == keep && filters[i].rest == rest && filters[i].under == under)
+			return &filters[i];
+	return NULL;
+}
+
 static const struct filter *
-filter_for(unsigned keep)
+filter_for(unsigned keep, bool rest, unsigned under)
 {
 	uint32_t denied = SCMP_ACT_ERRNO(EPERM);
-	struct filter *f;
+	struct filter *f = find_filter(keep, rest, under);
 	scmp_filter_ctx ctx;
 
-	for (size_t i = 0; i < nfilters; i++)
-		if (filters[i].keep == keep)
-			return &filters[i];
+	if (f)
+		return f;
 	must(nfilters < FILTERS);
 	f = &filters[nfilters];
 	f->keep = keep;
+	f->rest = rest;
+	f->under = under;
 #ifdef TRAPS
 	if (!(keep & KEEP_EXEC))
 		denied = SCMP_ACT_TRAP;
 #endif
-	ctx = seccomp_init(denied);
+	ctx = seccomp_init(rest ? SCMP_ACT_ALLOW : denied);
 	if (!ctx || seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2) != 0
-	    || !add_rules(ctx, keep) || !export(ctx, f))
+	    || !(rest ? add_rest(ctx, denied, keep, under) : add_rules(ctx, keep)) || !export(ctx, f))
 		log_fatal("cannot make a filter of system calls: %s", strerrordesc_np(errno));
 	seccomp_release(ctx);
 	nfilters++;
@@ -237,7 +310,16 @@ filter_for(unsigned keep)
 void
 filter_prepare(unsigned keep)
 {
-	filter_for(keep);
+	filter_for(keep, false, 0);
+}
+
+void
+filter_prepare_fork(unsigned keep, unsigned under)
+{
+	if (rest_will_do(keep, under))
+		filter_for(keep, true, under);
+	else
+		filter_for(keep, false, 0);
 }
 
 /* ---- the trap of test builds ---- */
@@ -325,7 +407,8 @@ arm_trap(const char *name)
 void
 filter_load(const char *name, unsigned keep)
 {
-	const struct filter *f = filter_for(keep);
+	const struct filter *f = holds && rest_will_do(keep, holding) ? filter_for(keep, true, holding)
+	    : filter_for(keep, false, 0);
 	struct sock_filter *code = mem_array(f->n, sizeof *code);
 	struct sock_fprog prog = { .len = (unsigned short)f->n, .filter = code };
 
@@ -336,5 +419,7 @@ filter_load(const char *name, unsigned keep)
 	arm_trap(name);
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) == -1)
 		log_fatal("cannot give up system calls: %s", strerrordesc_np(errno));
+	holding = holds ? holding & keep : keep;
+	holds = true;
 	mem_free(code);
 }
