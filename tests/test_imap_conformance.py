@@ -430,7 +430,7 @@ def test_create_and_delete(box):
     c.ok("CREATE owatagu/")
     c.ok("CREATE owatagu/blurdybloop")
     assert c.no("CREATE owatagu/blurdybloop").done.code == ("ALREADYEXISTS", None)
-    c.no("CREATE INBOX")
+    assert c.no("CREATE INBOX").done.code == ("ALREADYEXISTS", None)
     c.no("DELETE inbox")
     c.no("DELETE nope")
     c.ok("DELETE owatagu/blurdybloop")

@@ -27,6 +27,7 @@ struct account_tool {
 	struct setting_list local_domains;
 	const char	*hostname;
 	uint64_t	 uid_base;
+	unsigned	 layout;	/* enum folder_layout */
 };
 
 #define S struct account_tool
@@ -36,6 +37,7 @@ static const struct setting account_tool_settings[] = {
 	ACCOUNT_SETTINGS(S, account),
 	SET_LIST("local_domains",	S, local_domains, "", setting_is_domain),
 	SET_TEXT_IF("hostname",		S, hostname, "localhost.localdomain", setting_is_domain),
+	SET_WORD("folder_layout",	S, layout, "maildir", folder_layouts),
 	SET_NUMBER("uid_base",		S, uid_base, "0", 0, 4000000000),
 	SET_END
 };
@@ -270,8 +272,9 @@ do_add(const char *given, bool from_stdin)
 		hermod_die(EXIT_FAILED, "%.*s exists; hermod account password changes its password",
 		    BYTES_FMT(name));
 	account_mailbox(&settings.account, name, arena, &mailbox);
-	if (!mailbox_create(&settings.account, mailbox, a.uid ? a.uid : (uint32_t)settings.account.mail_uid,
-	    a.uid ? a.gid : (uint32_t)settings.account.mail_gid, why, sizeof why))
+	if (!mailbox_create(&settings.account, (enum folder_layout)settings.layout, mailbox,
+	    a.uid ? a.uid : (uint32_t)settings.account.mail_uid, a.uid ? a.gid : (uint32_t)settings.account.mail_gid,
+	    why, sizeof why))
 		hermod_die(EXIT_FAILED, "%s; the account was not added", why);
 	put_row(t, name, &a);
 	table_close(&t);

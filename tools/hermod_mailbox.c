@@ -19,10 +19,12 @@
 #include "base/mem.h"
 #include "tools/hermod.h"
 
+#define WAIT_MS	20000		/* for a lock */
+
 /* RFC 6154 section 2 names their uses. */
-static const struct { const char *folder, *use; } folders[] = {
-	{ "Drafts", "\\Drafts" }, { "Sent", "\\Sent" }, { "Trash", "\\Trash" }, { "Junk", "\\Junk" },
-	{ "Archive", "\\Archive" },
+static const struct { const char *folder; unsigned use; } folders[] = {
+	{ "Drafts", FOLDER_DRAFTS }, { "Sent", FOLDER_SENT }, { "Trash", FOLDER_TRASH }, { "Junk", FOLDER_JUNK },
+	{ "Archive", FOLDER_ARCHIVE },
 };
 
 /* The folder below dir, made when it is not there; dir is closed. -1: errno. */
@@ -35,65 +37,40 @@ step_into(int dir, const char *name, mode_t mode)
 	return next;
 }
 
-/* A file that is there already stays as it is. */
+/* Where another folder has the use, ours is one without. */
 static bool
-new_file(int dir, const char *name, struct bytes content)
+make_folder(struct folders *f, struct bytes name, unsigned use)
 {
-	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	bool good;
+	enum folder_result r = folders_create(f, name, use);
 
-	if (fd == -1)
-		return errno == EEXIST;
-	good = file_write(fd, content) && fsync(fd) == 0;
-	fd_close(&fd);
-	return good;
+	if (r == FOLDER_EXISTS)
+		return true;			/* stays as it is */
+	if (r == FOLDER_USE_TAKEN)
+		r = folders_create(f, name, 0);
+	return r == FOLDER_OK && folders_subscribe(f, name, true) == FOLDER_OK;
 }
 
+/* mailbox: "maildir:/path", whose directory is there. */
 static bool
-make_maildir(int dir)
+make_folders(struct bytes mailbox, enum folder_layout layout)
 {
-	return dir_make(dir, "cur", 0700) && dir_make(dir, "new", 0700) && dir_make(dir, "tmp", 0700)
-	    && dir_sync(dir);
-}
+	char why[256] = "";
+	struct folders *f = folders_open(mailbox, layout, WAIT_MS, why, sizeof why);
+	bool good = f != NULL;
 
-static bool
-make_folder(int top, const char *folder)
-{
-	char name[32];
-	int dir;
-	bool good;
-
-	snprintf(name, sizeof name, ".%s", folder);
-	dir = dir_make(top, name, 0700) ? dir_open(top, name) : -1;
-	good = dir != -1 && make_maildir(dir) && new_file(dir, "maildirfolder", (struct bytes){ 0 });
-	fd_close(&dir);
-	return good;
-}
-
-static bool
-make_folders(int top)
-{
-	struct buf subscribed, uses;
-	bool good = make_maildir(top);
-
-	buf_init(&subscribed, 1024);
-	buf_init(&uses, 1024);
-	for (size_t i = 0; good && i < LEN(folders); i++) {
-		good = make_folder(top, folders[i].folder);
-		buf_fmt(&subscribed, "%s\n", folders[i].folder);
-		buf_fmt(&uses, "%s %s\n", folders[i].use, folders[i].folder);
-	}
-	good = good && new_file(top, "subscriptions", buf_bytes(&subscribed))
-	    && new_file(top, "hermod.special-use", buf_bytes(&uses)) && dir_sync(top);
-	buf_fini(&subscribed);
-	buf_fini(&uses);
+	for (size_t i = 0; good && i < LEN(folders); i++)
+		good = make_folder(f, text(folders[i].folder), folders[i].use);
+	if (f)
+		folders_close(&f);
 	return good;
 }
 
 /* As the owner. The path is mail_directory's and three components below it. */
 static bool
-make_all(const char *mail_directory, struct bytes below, bool maildir)
+make_all(const char *mail_directory, struct bytes mailbox, enum folder_layout layout)
 {
+	bool maildir = bytes_starts(mailbox, text("maildir:"));
+	struct bytes below = bytes_skip(mailbox, bytes_find(mailbox, ':') + 1 + strlen(mail_directory) + 1);
 	int dir = open(mail_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	bool good;
 
@@ -110,7 +87,7 @@ make_all(const char *mail_directory, struct bytes below, bool maildir)
 		}
 		dir = step_into(dir, name, 0700);
 	}
-	good = dir != -1 && (!maildir || make_folders(dir));
+	good = dir != -1 && (!maildir || make_folders(mailbox, layout));
 	fd_close(&dir);
 	return good;
 }
@@ -172,10 +149,10 @@ mailbox_as_owner(uint32_t uid, uint32_t gid, int (*run)(void *), void *arg)
 }
 
 bool
-mailbox_create(const struct account_settings *s, struct bytes mailbox, uint32_t uid, uint32_t gid,
-    char *why, size_t cap)
+mailbox_create(const struct account_settings *s, enum folder_layout layout, struct bytes mailbox, uint32_t uid,
+    uint32_t gid, char *why, size_t cap)
 {
-	struct bytes path = mailbox, format = bytes_cut(&path, ':');
+	struct bytes path = bytes_skip(mailbox, bytes_find(mailbox, ':') + 1);
 	size_t top = strlen(s->mail_directory);
 	int status = 0;
 	pid_t pid;
@@ -189,8 +166,8 @@ mailbox_create(const struct account_settings *s, struct bytes mailbox, uint32_t 
 	pid = fork();
 	if (pid == 0) {
 		umask(077);
-		_exit(drop(uid, gid) && make_all(s->mail_directory, bytes_skip(path, top + 1),
-		    bytes_eq(format, text("maildir"))) ? 0 : errno > 0 && errno < 126 ? errno : 126);
+		_exit(drop(uid, gid) && make_all(s->mail_directory, mailbox, layout) ? 0
+		    : errno > 0 && errno < 126 ? errno : 126);
 	}
 	if (pid == -1 || waitpid(pid, &status, 0) != pid) {
 		snprintf(why, cap, "cannot fork: %s", strerror(errno));

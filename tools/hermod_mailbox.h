@@ -10,11 +10,11 @@
 #include "mail/account.h"
 #include "mail/folders.h"
 
-/* "maildir:MAIL_DIRECTORY/domain/local/Maildir": with Drafts, Sent, Trash, Junk, Archive in Maildir++,
- * subscribed (doc/mailbox-layout.md); of an mbox the folder it will be in. What is there already
+/* "maildir:MAIL_DIRECTORY/domain/local/Maildir": with Drafts, Sent, Trash, Junk, Archive, subscribed
+ * (doc/mailbox-layout.md); of an mbox the folder it will be in. What is there already
  * stays. False: why. */
-bool	mailbox_create(const struct account_settings *s, struct bytes mailbox, uint32_t uid, uint32_t gid,
-	    char *why, size_t cap);
+bool	mailbox_create(const struct account_settings *s, enum folder_layout layout, struct bytes mailbox, uint32_t uid,
+	    uint32_t gid, char *why, size_t cap);
 /* A child becomes the owner, calls run and ends with what it returns: an exit status, which is returned. */
 int	mailbox_as_owner(uint32_t uid, uint32_t gid, int (*run)(void *arg), void *arg);
 

@@ -44,7 +44,7 @@ enum folder_result {
 	FOLDER_BAD_NAME,	/* [CANNOT] */
 	FOLDER_EXISTS,		/* [ALREADYEXISTS] */
 	FOLDER_NONE,		/* [NONEXISTENT] */
-	FOLDER_INBOX,		/* cannot be deleted, or made: [CANNOT] */
+	FOLDER_INBOX,		/* cannot be deleted, nor unsubscribed: [CANNOT] */
 	FOLDER_CHILDREN,	/* cannot be deleted: a name of levels that have mailboxes below it */
 	FOLDER_MANY,		/* [LIMIT]: FOLDERS_MAX, or levels */
 	FOLDER_USE_TAKEN,	/* [USEATTR]: another has it, or it cannot be had */

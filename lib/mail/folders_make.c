@@ -213,7 +213,7 @@ folders_create(struct folders *f, struct bytes name, unsigned uses)
 	enum folder_result r;
 
 	if (bytes_eq(name, folders_inbox()))
-		return FOLDER_INBOX;
+		return FOLDER_EXISTS;
 	if (f->inbox || !folder_path(f->layout, name, path))
 		return FOLDER_BAD_NAME;
 	if (uses & ~(unsigned)CAN_BE_HAD)
