@@ -95,8 +95,8 @@ first_chunk(int fd)
 	return fstat(fd, &st) == 0 && st.st_size > 0 && st.st_size < READ_CHUNK ? (size_t)st.st_size + 1 : READ_CHUNK;
 }
 
-static bool
-slurp(int fd, struct buf *out)
+bool
+file_slurp_from(int fd, struct buf *out)
 {
 	size_t chunk = first_chunk(fd);
 
@@ -127,7 +127,7 @@ file_slurp(int dir, const char *name, struct buf *out)
 {
 	size_t before = out->n;
 	int fd = file_open(dir, name, O_RDONLY, 0);
-	bool good = fd != -1 && slurp(fd, out);
+	bool good = fd != -1 && file_slurp_from(fd, out);
 
 	if (!good)
 		out->n = before;

@@ -17,6 +17,7 @@ bool	file_pwrite(int fd, struct bytes s, off_t at);
 bool	file_pread(int fd, void *p, size_t n, off_t at);
 /* The whole of a regular file up to out->max; EFBIG beyond. */
 bool	file_slurp(int dir, const char *name, struct buf *out);
+bool	file_slurp_from(int fd, struct buf *out);	/* the rest of what is open */
 /* Through a temporary name in the same directory, fsync, rename, fsync of the directory. */
 bool	file_replace(int dir, const char *name, struct bytes content, mode_t mode);
 /* The same for whoever keeps others out by a lock: by way of tmp, in dir too. What a crash leaves of that name is gone

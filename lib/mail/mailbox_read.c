@@ -19,7 +19,6 @@
 #define CACHE_HEADER	24
 #define CACHE_ENTRY	16
 #define CACHE_MAX	(64u << 20)
-#define READ_STEP	65536
 
 /* ---- sizes of a Maildir's messages: counted once, then in the cache ---- */
 
@@ -265,38 +264,6 @@ mail_reader_free(struct mail_reader **r)
 	errno = saved;
 }
 
-
-/* At the maximum a file has to end. */
-static bool
-at_end(int fd)
-{
-	unsigned char more;
-	ssize_t got = read(fd, &more, 1);
-
-	if (got > 0)
-		errno = EFBIG;
-	return got == 0;
-}
-
-static bool
-slurp(int fd, struct buf *room)
-{
-	for (;;) {
-		size_t step = room->max - room->n < READ_STEP ? room->max - room->n : READ_STEP;
-		ssize_t got;
-
-		if (step == 0)
-			return at_end(fd);
-		got = read(fd, buf_room(room, step), step);
-		if (got == 0)
-			return true;
-		if (got > 0)
-			room->n += (size_t)got;
-		else if (errno != EINTR)
-			return false;
-	}
-}
-
 bool
 mailbox_text(struct mailbox *m, size_t i, struct buf *room)
 {
@@ -309,7 +276,7 @@ mailbox_text(struct mailbox *m, size_t i, struct buf *room)
 	fd = mailbox_open_item(m, &m->item[i]);
 	if (fd == -1)
 		return false;
-	good = slurp(fd, room);
+	good = file_slurp_from(fd, room);
 	fd_close(&fd);
 	return good;
 }
@@ -318,7 +285,7 @@ bool
 mailbox_slurp(struct mailbox *m, const struct maildir_file *f, struct buf *room)
 {
 	int fd = maildir_open_file(&m->maildir, f);
-	bool good = fd != -1 && slurp(fd, room);
+	bool good = fd != -1 && file_slurp_from(fd, room);
 
 	fd_close(&fd);
 	return good;
