@@ -465,9 +465,10 @@ class Run:
             try:
                 if s:
                     s.end()
-                    shutil.rmtree(s.dir, ignore_errors=True)
             except AssertionError as e:
                 wrong.append(str(e))
+            if s and not (wrong and os.environ.get("HERMOD_KEEP")):
+                shutil.rmtree(s.dir, ignore_errors=True)
         os.unlink(self.recording)
         assert not wrong, "\n".join(wrong)
 
