@@ -49,6 +49,7 @@ struct become {
 	uint32_t	 count;
 	pid_t		 self;
 	struct event	 died;
+	int		 stop_in, stop_out;	/* a pipe: sessions have the reading end; writing end closed: they end */
 };
 
 /* ---- children ----------------------------------------------------------------------------- */
@@ -104,11 +105,20 @@ sessions(void *owner)
 	return ((struct become *)owner)->count;
 }
 
-/* In the fork: nothing of become's stays but what the worker is for. */
+/* daemon/worker_wait.h */
 static void
-be_worker(struct become *b, struct owner o, const char *name, int fd)
+stop(void *owner)
 {
-	int keep[3] = { fd, log_fd(), fault_fd() };
+	struct become *b = owner;
+
+	fd_close(&b->stop_out);
+}
+
+/* In the fork: nothing of become's stays but what the worker is for. more: another descriptor for it, or -1. */
+static void
+be_worker(struct become *b, struct owner o, const char *name, int fd, int more)
+{
+	int keep[4] = { fd, more, log_fd(), fault_fd() };
 
 	tickets_wipe(&b->tickets);
 	owner_close_others(keep, LEN(keep));
@@ -149,7 +159,7 @@ run_deliver(struct become *b, struct owner o, const struct ipc_worker *m)
 {
 	char name[257];
 
-	be_worker(b, o, "deliver", m->channel);
+	be_worker(b, o, "deliver", m->channel, -1);
 	fd_nonblock(m->channel, false);
 	if (!bytes_to_text(m->name, name, sizeof name))
 		_exit(1);
@@ -225,12 +235,12 @@ static _Noreturn void
 run_pop3d(struct become *b, const struct ticket *t, const struct ipc_session *m)
 {
 	struct pop3d_start start = {
-		.socket = m->socket, .mailbox = text(t->mailbox), .account = text(t->account),
+		.socket = m->socket, .stop = b->stop_in, .mailbox = text(t->mailbox), .account = text(t->account),
 		.session_id = m->session_id, .client = m->client, .input = m->input, .output = m->output,
 		.settings = &b->pop3d, .kept = &b->mailbox,
 	};
 
-	be_worker(b, t->owner, "pop3d", m->socket);
+	be_worker(b, t->owner, "pop3d", m->socket, b->stop_in);
 	_exit(pop3d_run(&start));
 }
 
@@ -238,12 +248,12 @@ static _Noreturn void
 run_imapd(struct become *b, const struct ticket *t, const struct ipc_session *m)
 {
 	struct imapd_start start = {
-		.socket = m->socket, .mailbox = text(t->mailbox), .account = text(t->account),
+		.socket = m->socket, .stop = b->stop_in, .mailbox = text(t->mailbox), .account = text(t->account),
 		.session_id = m->session_id, .client = m->client, .input = m->input, .output = m->output,
 		.settings = &b->imapd, .kept = &b->mailbox,
 	};
 
-	be_worker(b, t->owner, "imapd", m->socket);
+	be_worker(b, t->owner, "imapd", m->socket, b->stop_in);
 	_exit(imapd_run(&start));
 }
 
@@ -324,6 +334,17 @@ on_frame(void *owner, struct channel *c, struct ipc_in *in)
 	return false;
 }
 
+static void
+open_stop_pipe(struct become *b)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) == -1)
+		log_fatal("cannot make a pipe: %s", strerrordesc_np(errno));
+	b->stop_in = fds[0];
+	b->stop_out = fds[1];
+}
+
 int
 main(void)
 {
@@ -341,7 +362,9 @@ main(void)
 	timer_init(&b.expire, &b.d.loop, expire, &b);
 	b.d.owner = &b;
 	b.d.on_frame = on_frame;
+	b.d.on_stop = stop;
 	b.d.sessions = sessions;
+	open_stop_pipe(&b);
 	crc32_open();
 	charsets_open();		/* both for imapd's forks, which can open nothing outside of a mailbox */
 	if (!index_boot_host())

@@ -18,6 +18,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "daemon/worker_wait.h"
 #include "imapd/session.h"
 #include "mail/folders.h"
 #include "mail/mailbox.h"
@@ -54,6 +55,7 @@ struct view {
 
 struct session {
 	const struct imapd_start *start;	/* borrowed */
+	struct worker_socket socket;
 	struct imap_reader reader;
 	struct buf	 in, out;	/* owned; out takes 1 MiB: OUT_AT, and what is put without looking */
 	struct arena	*arena;		/* owned; of one command */
@@ -87,7 +89,7 @@ void	reply_folder(struct session *s, const struct imap_cmd *cmd, enum folder_res
 void	reply_errno(struct session *s, const struct imap_cmd *cmd, const char *what);
 /* For a session that does nothing: memory goes back to the system. */
 void	session_rest(struct session *s);
-/* For IDLE: input, or nothing for so long. */
+/* For IDLE: input, or nothing for so long; GONE: the client is, or the session shall end (quit) and the client was told. */
 enum session_wait { WAIT_INPUT, WAIT_NOTHING, WAIT_GONE } session_wait(struct session *s, uint64_t ms);
 /* The next line off the input, after imap_reader_raw. False: it is not there yet. */
 bool	session_raw_line(struct session *s, struct bytes *line);

@@ -38,26 +38,6 @@
 
 /* ---- the socket ---- */
 
-/* Waits until it is ready; false when the time is over or it is gone. 0: as long as the session's timeout. */
-static enum { READY, SILENT, GONE }
-await(struct session *s, short events, uint64_t ms)
-{
-	struct pollfd p = { .fd = s->start->socket, .events = events };
-	uint64_t end = clock_mono_ms() + ms;
-
-	for (;;) {
-		uint64_t now = clock_mono_ms();
-		int n = poll(&p, 1, now >= end ? 0 : (int)(end - now));
-
-		if (n > 0)
-			return READY;
-		if (n == 0)
-			return SILENT;
-		if (errno != EINTR)
-			return GONE;
-	}
-}
-
 void
 flush(struct session *s)
 {
@@ -69,7 +49,7 @@ flush(struct session *s)
 		if (n >= 0)
 			at += (size_t)n;
 		else if (errno == EAGAIN)
-			s->broken = await(s, POLLOUT, s->start->settings->timeout_ms) != READY;
+			s->broken = worker_wait(&s->socket, POLLOUT, s->start->settings->timeout_ms, false) != WORKER_READY;
 		else if (errno != EINTR)
 			s->broken = true;
 	}
@@ -94,9 +74,18 @@ acknowledge(struct session *s)
 		setsockopt(s->start->socket, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
 }
 
-/* More octets in s->in; false at the end. */
-static bool
-fill(struct session *s)
+/* RFC 3501 section 7.1.5. */
+static void
+say_stopping(struct session *s)
+{
+	log_info("%.*s: session ended: shutting down", BYTES_FMT(s->start->session_id));
+	buf_text(&s->out, "* BYE [UNAVAILABLE] shutting down; come back soon\r\n");
+	s->quit = true;
+}
+
+/* More octets in s->in, as far as they are there. */
+static enum { RECEIVED, NONE_YET, ENDED }
+receive(struct session *s)
 {
 	for (;;) {
 		unsigned char *room = buf_room(&s->in, IN_STEP);
@@ -104,25 +93,42 @@ fill(struct session *s)
 
 		if (n > 0) {
 			s->in.n += (size_t)n;
-			return true;
+			return RECEIVED;
 		}
 		if (n == 0 || (errno != EAGAIN && errno != EINTR))
-			return false;
-		if (errno == EINTR)
-			continue;
+			return ENDED;
+		if (errno == EAGAIN)
+			return NONE_YET;
+	}
+}
+
+/* More octets in s->in; false at the end. Between two commands most clients wait for our answer first; and a stop
+ * has to be seen there, however quick the client is. */
+static bool
+fill(struct session *s)
+{
+	bool idle = s->in.n == 0 && s->reader.text.n == 0 && s->reader.left == 0;
+	int got = idle ? NONE_YET : receive(s);
+
+	while (got == NONE_YET) {
 		acknowledge(s);
-		switch (await(s, POLLIN, s->start->settings->timeout_ms)) {
-		case READY:
+		switch (worker_wait(&s->socket, POLLIN, s->start->settings->timeout_ms, idle)) {
+		case WORKER_READY:
+			got = receive(s);
 			break;
-		case SILENT:
+		case WORKER_SILENT:
 			log_info("%.*s: session ended: timeout", BYTES_FMT(s->start->session_id));
 			buf_text(&s->out, "* BYE no command for too long\r\n");
 			s->quit = true;
 			return false;
-		case GONE:
+		case WORKER_STOP:
+			say_stopping(s);
+			return false;
+		case WORKER_GONE:
 			return false;
 		}
 	}
+	return got == RECEIVED;
 }
 
 enum session_wait
@@ -130,14 +136,20 @@ session_wait(struct session *s, uint64_t ms)
 {
 	if (s->in.n > 0)
 		return WAIT_INPUT;
-	switch (await(s, POLLIN, ms)) {
-	case SILENT:
+	switch (worker_wait(&s->socket, POLLIN, ms, true)) {
+	case WORKER_SILENT:
 		return WAIT_NOTHING;
-	case READY:
-		if (fill(s))
-			return WAIT_INPUT;
+	case WORKER_STOP:
+		say_stopping(s);
+		return WAIT_GONE;
+	case WORKER_READY:
+		switch (receive(s)) {
+		case RECEIVED:	return WAIT_INPUT;
+		case NONE_YET:	return WAIT_NOTHING;
+		case ENDED:	break;
+		}
 		break;
-	case GONE:
+	case WORKER_GONE:
 		break;
 	}
 	s->broken = true;
@@ -595,7 +607,7 @@ finish(struct session *s)
 int
 imapd_run(const struct imapd_start *start)
 {
-	struct session s = { .start = start };
+	struct session s = { .start = start, .socket = { .fd = start->socket, .stop = start->stop } };
 	int fd = start->socket;
 
 	buf_init(&s.in, start->input.n + 2 * IN_STEP);
@@ -609,6 +621,7 @@ imapd_run(const struct imapd_start *start)
 		log_info("%.*s: session of %s ended", BYTES_FMT(start->session_id), log_text(start->account));
 	}
 	finish(&s);
+	worker_discard(&s.socket);
 	fd_close(&fd);
 	log_flush();
 	return 0;

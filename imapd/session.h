@@ -20,6 +20,7 @@ extern const struct setting imapd_settings[];
 
 struct imapd_start {
 	int		socket;		/* taken: the client, or tls's side of a pair */
+	int		stop;		/* end of file: the suite stops (daemon/worker_wait.h); -1: nobody says so */
 	struct bytes	mailbox;	/* of the INBOX: "maildir:/path", "mbox:/path"; all are borrowed */
 	struct bytes	account, session_id, client;
 	struct bytes	input;		/* what the client sent behind its last command */

@@ -271,9 +271,9 @@ hand_over(struct process *p)
 }
 
 static void
-send_drain(struct process *p)
+send_drain(struct process *p, bool stop)
 {
-	struct ipc_drain m = { 0 };
+	struct ipc_drain m = { .stop = stop };
 	struct ipc_out out;
 
 	if (!p->control)
@@ -541,7 +541,7 @@ drop_ended(struct house *h)
 }
 
 static void
-generation_drain(struct generation *g)
+generation_drain(struct generation *g, bool stop)
 {
 	g->draining = true;
 	for (size_t i = 0; i < g->n; i++) {
@@ -550,7 +550,7 @@ generation_drain(struct generation *g)
 		if (g->process[i].pid == 0)
 			timer_clear(&g->process[i].again);	/* it was to be started again */
 		else
-			send_drain(&g->process[i]);
+			send_drain(&g->process[i], stop);
 	}
 }
 
@@ -592,7 +592,7 @@ switch_over(struct house *h)
 	newest->serving = true;
 	for (struct generation *g = newest->older; g; g = g->older)
 		if (!g->draining)
-			generation_drain(g);
+			generation_drain(g, false);
 	for (size_t i = 0; i < newest->n; i++)
 		if (newest->process[i].service->takes_over)
 			for (struct process *q = house_next(h, &newest->process[newest->n - 1]); q; q = house_next(h, q))
@@ -712,7 +712,7 @@ end_journal(struct house *h)
 	log_open(-1);			/* from here on stderr, which is the log file */
 	fd_close(&h->log_in);
 	fd_close(&h->log_out);
-	send_drain(j);
+	send_drain(j, true);
 	kill_later(j, END_MS);
 }
 
@@ -748,7 +748,7 @@ house_stop(struct house *h, void (*ended)(void *), void *arg)
 	if (h->settled)
 		settle(h, false, "stopped");
 	for (struct generation *g = h->newest; g; g = g->older)
-		generation_drain(g);
+		generation_drain(g, true);
 	timer_init(&h->deadline, h->loop, end_all, h);
 	timer_set(&h->deadline, h->newest->config->s.stop_timeout_ms);
 	timer_init(&h->kill, h->loop, kill_all, h);

@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/daemon.h"
+#include "daemon/worker_wait.h"
 #include "mail/mailbox.h"
 #include "proto/pop3_cmd.h"
 #include "proto/smtp_data.h"
@@ -35,6 +36,7 @@
 
 struct session {
 	const struct pop3d_start *start;	/* borrowed */
+	struct worker_socket socket;
 	struct mailbox	*box;			/* owned */
 	struct line_reader lines;
 	struct buf	 in, out;		/* owned */
@@ -48,26 +50,24 @@ struct session {
 
 /* ---- the socket ---- */
 
-/* Waits until the socket is ready; false when the time is over or it is gone. */
+/* Waits until the socket is ready; false when the session is to end. No line can be said then that answers no
+ * command, and it is not a QUIT: nothing is removed (RFC 1939 sections 3 and 6). */
 static bool
-wait_for(struct session *s, short events)
+wait_for(struct session *s, short events, bool idle)
 {
-	struct pollfd p = { .fd = s->start->socket, .events = events };
-	uint64_t end = clock_mono_ms() + s->start->settings->timeout_ms;
-
-	for (;;) {
-		uint64_t now = clock_mono_ms();
-		int n = now >= end ? 0 : poll(&p, 1, (int)(end - now));
-
-		if (n > 0)
-			return true;
-		if (n == 0) {
-			log_info("%.*s: session ended: timeout", BYTES_FMT(s->start->session_id));
-			return false;
-		}
-		if (errno != EINTR)
-			return false;
+	switch (worker_wait(&s->socket, events, s->start->settings->timeout_ms, idle)) {
+	case WORKER_READY:
+		return true;
+	case WORKER_SILENT:
+		log_info("%.*s: session ended: timeout", BYTES_FMT(s->start->session_id));
+		break;
+	case WORKER_STOP:
+		log_info("%.*s: session ended: shutting down", BYTES_FMT(s->start->session_id));
+		break;
+	case WORKER_GONE:
+		break;
 	}
+	return false;
 }
 
 static void
@@ -82,18 +82,19 @@ flush(struct session *s)
 		if (n >= 0)
 			at += (size_t)n;
 		else if (errno == EAGAIN)
-			s->broken = !wait_for(s, POLLOUT);
+			s->broken = !wait_for(s, POLLOUT, false);
 		else if (errno != EINTR)
 			s->broken = true;
 	}
 	buf_clear(&s->out);
 }
 
-/* More octets in s->in; false at the end. */
+/* More octets in s->in; false at the end. Most clients wait for our answer first; and a stop has to be seen here,
+ * however quick the client is. */
 static bool
 fill(struct session *s)
 {
-	for (;;) {
+	while (wait_for(s, POLLIN, true)) {
 		unsigned char *room = buf_room(&s->in, 4096);
 		ssize_t n;
 
@@ -106,9 +107,8 @@ fill(struct session *s)
 		}
 		if (n == 0 || (errno != EAGAIN && errno != EINTR))
 			return false;
-		if (errno == EAGAIN && !wait_for(s, POLLIN))
-			return false;
 	}
+	return false;
 }
 
 static void
@@ -523,7 +523,7 @@ open_mailbox(struct session *s)
 int
 pop3d_run(const struct pop3d_start *start)
 {
-	struct session s = { .start = start };
+	struct session s = { .start = start, .socket = { .fd = start->socket, .stop = start->stop } };
 	int fd = start->socket;
 	bool open;
 
@@ -546,6 +546,7 @@ pop3d_run(const struct pop3d_start *start)
 	mem_free(s.fetched);
 	buf_fini(&s.in);
 	buf_fini(&s.out);
+	worker_discard(&s.socket);
 	fd_close(&fd);
 	log_flush();
 	return 0;

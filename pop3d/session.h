@@ -18,6 +18,7 @@ extern const struct setting pop3d_settings[];
 
 struct pop3d_start {
 	int		socket;		/* taken: the client, or tls's side of a pair */
+	int		stop;		/* end of file: the suite stops (daemon/worker_wait.h); -1: nobody says so */
 	struct bytes	mailbox;	/* "maildir:/path", "mbox:/path"; all are borrowed */
 	struct bytes	account, session_id, client;
 	struct bytes	input;		/* what the client sent behind its last command */

@@ -150,6 +150,19 @@ crowd_drain(struct crowd *c)
 	sweep_on(c);
 }
 
+void
+crowd_stop(struct crowd *c)
+{
+	struct guest *g, *next;
+
+	c->stopping = true;
+	for (g = TAILQ_FIRST(&c->guests); g != NULL; g = next) {
+		next = TAILQ_NEXT(g, link);
+		if (!g->waiting && !g->ending)
+			c->end(g->session, true);
+	}
+}
+
 bool
 crowd_is_loopback(const struct guest *g)
 {

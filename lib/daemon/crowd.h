@@ -7,7 +7,7 @@
  * none for the longest. When all sessions are taken the head makes room for the next
  * client at once; when three quarters are, those at the head that have made no
  * progress for stress_timeout go. So a good client finds room whatever slow ones do.
- * While draining, those go that have said nothing for a minute.
+ * While draining, those go that have said nothing for a minute; at a stop, all that we wait for.
  */
 #ifndef DAEMON_CROWD_H
 #define DAEMON_CROWD_H
@@ -46,7 +46,7 @@ struct crowd {
 	TAILQ_HEAD(, guest) guests;	/* least progress first */
 	uint32_t	 count, serial;
 	struct timer	 sweep;
-	bool		 draining;
+	bool		 draining, stopping;
 	/* Last words, then its end when they are sent. */
 	void		(*end)(void *session, bool draining);
 	/* The end now: last words as far as the socket takes them at once; frees the session. */
@@ -66,6 +66,8 @@ void	crowd_refuse(int fd, const char *line);
 void	crowd_leave(struct guest *g);
 void	crowd_progress(struct guest *g);
 void	crowd_drain(struct crowd *c);
+/* After crowd_drain: ends all who are not waiting for us. Who was shall look at `stopping` when that is over. */
+void	crowd_stop(struct crowd *c);
 bool	crowd_is_loopback(const struct guest *g);	/* 127.0.0.0/8 or ::1 */
 
 #endif

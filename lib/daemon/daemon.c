@@ -204,17 +204,23 @@ go(struct daemon *d, const struct ipc_go *m)
 
 /* ---- control ---- */
 
+/* Before daemon_serve it is only noted, and come to there. */
 static void
-drain(struct daemon *d)
+drain(struct daemon *d, bool stop)
 {
-	if (d->draining)
-		return;
+	bool serving = hidden(d)->serving, first = !d->draining, stop_now = stop && !d->stopping;
+
 	d->draining = true;
-	if (!hidden(d)->serving)
-		return;			/* daemon_serve comes to it */
-	close_listeners(d);
-	if (d->on_drain)
-		d->on_drain(d->owner);
+	d->stopping |= stop;
+	if (!serving)
+		return;
+	if (first) {
+		close_listeners(d);
+		if (d->on_drain)
+			d->on_drain(d->owner);
+	}
+	if (stop_now && d->on_stop)
+		d->on_stop(d->owner);
 	daemon_settled(d);
 }
 
@@ -274,7 +280,7 @@ control_frame(void *arg, struct channel *c, struct ipc_in *in)
 		break;
 	case IPC_drain:
 		if ((known = ipc_get_drain(in, &m.drain)))
-			drain(d);
+			drain(d, m.drain.stop != 0);
 		break;
 	case IPC_report:
 		if ((known = ipc_get_report(in, &m.report)))
@@ -563,8 +569,10 @@ late_drain(void *arg)
 {
 	struct daemon *d = arg;
 
-	d->draining = false;
-	drain(d);
+	bool stop = d->stopping;
+
+	d->draining = d->stopping = false;
+	drain(d, stop);
 }
 
 void

@@ -42,6 +42,7 @@ struct daemon {
 	struct loop	 loop;
 	struct channel	*master;	/* NULL once it is gone: then the process ends */
 	bool		 draining;	/* take nothing new */
+	bool		 stopping;	/* and all that is open shall end soon */
 	void		*owner;		/* argument of the callbacks below */
 
 	/* The program's, set between daemon_start and daemon_serve; any may be NULL. */
@@ -52,6 +53,7 @@ struct daemon {
 	void		(*on_channel)(void *owner, const char *service, unsigned slot, int fd);
 	void		(*on_listen)(void *owner, const char *setting, int fd);	/* a connection was accepted; fd is the owner's */
 	void		(*on_drain)(void *owner);
+	void		(*on_stop)(void *owner);	/* after on_drain, or later: what is open shall end soon */
 	void		(*on_reopen)(void *owner);	/* the journal: its file has been moved away */
 	uint32_t	(*sessions)(void *owner);	/* open now: for status, and to know when a drain is over */
 

@@ -28,7 +28,7 @@ static const struct setting table[] = {
 	SET_END
 };
 
-struct process { struct daemon d; struct options o; uint32_t open; bool drained; };
+struct process { struct daemon d; struct options o; uint32_t open; bool drained, stopped; };
 
 static void
 answer(struct channel *c, uint32_t id, const char *said)
@@ -54,6 +54,8 @@ on_frame(void *owner, struct channel *c, struct ipc_in *in)
 		answer(c, in->id, p->o.greeting);
 	else if (bytes_eq(m.user, text("peer")))
 		answer(c, in->id, channel_peer(c));
+	else if (bytes_eq(m.user, text("stopped")))
+		answer(c, in->id, p->stopped ? "yes" : "no");
 	else if (bytes_eq(m.user, text("drained")))
 		answer(c, in->id, p->drained ? "yes" : "no");
 	else if (bytes_eq(m.user, text("settle")))
@@ -72,6 +74,12 @@ on_listen(void *owner, const char *setting, int fd)
 	must(write(fd, setting, strlen(setting)) > 0);
 	close(fd);
 	p->d.served++;
+}
+
+static void
+on_stop(void *owner)
+{
+	((struct process *)owner)->stopped = true;
 }
 
 static void
@@ -102,6 +110,7 @@ run(int control, uint32_t open)
 	p.d.on_frame = on_frame;
 	p.d.on_listen = on_listen;
 	p.d.on_drain = on_drain;
+	p.d.on_stop = on_stop;
 	p.d.sessions = sessions;
 	daemon_serve(&p.d);
 	settings_free(table, &p.o);
@@ -186,9 +195,9 @@ send_go(void)
 }
 
 static void
-send_drain(void)
+send_drain(bool stop)
 {
-	ipc_put_drain(&out, 0, &(struct ipc_drain){ 0 });
+	ipc_put_drain(&out, 0, &(struct ipc_drain){ .stop = stop });
 	send_frame(control);
 }
 
@@ -272,9 +281,13 @@ test_life(void **state)
 	assert_int_equal(ipc_recv_wait(b, frame, &(struct ipc_in){ 0 }, PATIENCE_MS), IPC_CLOSED);
 	close(b);
 	assert_answer(a, "drained", "no");
-	send_drain();
+	send_drain(false);
 	ask_report();
 	assert_answer(a, "drained", "yes");
+	assert_answer(a, "stopped", "no");
+	send_drain(true);				/* a stop while it drains */
+	ask_report();
+	assert_answer(a, "stopped", "yes");
 	ask(a, "settle");
 	assert_answer(a, "peer", "auth");		/* somebody can still ask it */
 	assert_false(ended());
@@ -288,12 +301,12 @@ test_drain_at_once(void **state)
 	(void)state;
 	start_process(0);
 	send_go();
-	send_drain();
+	send_drain(false);
 	assert_ends(0);
 	start_process(0);
 	ipc_put_go(&out, 0, &(struct ipc_go){ 0 });
 	send_frame(control);
-	send_drain();					/* before it serves */
+	send_drain(false);					/* before it serves */
 	assert_ends(0);
 }
 
@@ -364,7 +377,7 @@ test_listen(void **state)
 		close(c);
 	}
 	assert_int_equal(ask_report().served, 50);
-	send_drain();
+	send_drain(false);
 	ask_report();
 	assert_int_equal(dial(&at), -1);		/* the port is free */
 	close(control);

@@ -257,6 +257,8 @@ run(struct login_session *s)
 	struct buf *in = &s->conn.in;
 	bool on = true;
 
+	if (s->service->crowd.stopping && !s->guest.waiting)
+		on_crowded(s, true);
 	while (on && !s->guest.waiting && !s->guest.ending) {
 		struct bytes rest = buf_bytes(in);
 		size_t before = rest.n;
@@ -348,4 +350,10 @@ void
 login_drain(struct login_service *v)
 {
 	crowd_drain(&v->crowd);
+}
+
+void
+login_stop(struct login_service *v)
+{
+	crowd_stop(&v->crowd);
 }

@@ -67,6 +67,7 @@ void		 login_service_free(struct login_service **v);
 void		 login_accept(struct login_service *v, int fd);		/* fd is taken */
 uint32_t	 login_sessions(const struct login_service *v);
 void		 login_drain(struct login_service *v);
+void		 login_stop(struct login_service *v);	/* after login_drain: clients that we wait for are sent away */
 
 /* For the protocol, from input(): then it returns false. initial may be NULL. */
 void		 login_auth(struct login_session *s, struct bytes mechanism, const struct bytes *initial);

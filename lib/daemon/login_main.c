@@ -24,6 +24,12 @@ drain(void *owner)
 	login_drain(owner);
 }
 
+static void
+stop(void *owner)
+{
+	login_stop(owner);
+}
+
 int
 login_main(const char *name, const struct login_protocol *p)
 {
@@ -38,6 +44,7 @@ login_main(const char *name, const struct login_protocol *p)
 	d.owner = service;
 	d.on_listen = accept_one;
 	d.on_drain = drain;
+	d.on_stop = stop;
 	d.sessions = sessions;
 	daemon_serve(&d);
 	login_service_free(&service);
