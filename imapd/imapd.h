@@ -64,6 +64,7 @@ struct session {
 	bool		 condstore;	/* RFC 7162 section 3.1: the client has enabled it */
 	bool		 broken;	/* the client is gone */
 	bool		 quit;
+	const char	*farewell;	/* with quit: BYE's text, behind the answer to the command; NULL: it was said */
 	unsigned	 errors;	/* commands not understood, in a row */
 	struct append	*append;	/* owned by append.c; NULL: none yet */
 	struct message	*message;	/* owned by message.h; NULL: none was read */
@@ -99,8 +100,11 @@ bool	session_raw_line(struct session *s, struct bytes *line);
 /* Selects it; box is taken. False: it cannot be read; errno, box is closed. */
 bool	view_open(struct session *s, struct mailbox *box, struct bytes name, bool read_only);
 void	view_close(struct session *s);
+/* A mailbox that was deleted ends the session of who has it selected (RFC 2180 section 3.3); one that was renamed goes
+ * on as it is (section 3.4). False: s->quit. */
+bool	view_there(struct session *s);
 /* Looks at what others did since, and tells the client: expunges only where RFC 3501 section 7.4.1 allows them. A
- * mailbox that is not what it was (UIDVALIDITY) ends the session. */
+ * mailbox that is not what it was (UIDVALIDITY) ends the session, too. */
 bool	view_update(struct session *s, bool expunges);	/* false: it cannot be read now, or s->quit */
 /* Tells of changes that are known already, as view_update does. */
 void	view_tell(struct session *s, bool expunges);

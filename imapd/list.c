@@ -154,13 +154,21 @@ do_create(struct session *s, struct imap_cmd *cmd)
 		answer(s, cmd, folders_create(s->folders, name, cmd->uses), "made");
 }
 
+/* Who deletes what it has selected has nothing selected then. */
 void
 do_delete(struct session *s, struct imap_cmd *cmd)
 {
+	enum folder_result r;
 	struct bytes name;
 
-	if (mailbox_name(s, cmd, cmd->mailbox, &name))
-		answer(s, cmd, folders_delete(s->folders, name), "deleted");
+	if (!mailbox_name(s, cmd, cmd->mailbox, &name))
+		return;
+	r = folders_delete(s->folders, name);
+	if (r == FOLDER_OK && s->view.box && !mailbox_in_place(s->view.box)) {
+		view_close(s);
+		buf_text(&s->out, "* OK [CLOSED] the mailbox that was selected is deleted\r\n");
+	}
+	answer(s, cmd, r, "deleted");
 }
 
 void

@@ -68,10 +68,12 @@ do_select(struct session *s, struct imap_cmd *cmd)
 
 /* ---- CLOSE, UNSELECT ---- */
 
+/* One that was deleted has nothing left to expunge. */
 void
 do_close(struct session *s, struct imap_cmd *cmd)
 {
-	if (cmd->verb == IMAP_CLOSE && !s->view.read_only && view_look(s) && !expunge_deleted(s, NULL)) {
+	if (cmd->verb == IMAP_CLOSE && !s->view.read_only && mailbox_in_place(s->view.box) && view_look(s)
+	    && !expunge_deleted(s, NULL)) {
 		reply_errno(s, cmd, "the mailbox");
 		return;
 	}
@@ -219,11 +221,11 @@ idle_over(struct session *s, struct imap_cmd *cmd, struct bytes line)
 		reply(s, cmd, "BAD only DONE ends IDLE");
 }
 
-/* While nothing changes this costs two system calls each time that we look. */
+/* While nothing changes this costs four system calls each time that we look. */
 static void
 idle_look(struct session *s)
 {
-	if (!s->view.box || mailbox_quiet(s->view.box))
+	if (!s->view.box || (mailbox_in_place(s->view.box) && mailbox_quiet(s->view.box)))
 		return;
 	view_update(s, true);
 	flush(s);

@@ -331,7 +331,8 @@ do_enable(struct session *s, struct imap_cmd *cmd)
 
 /* When a client is told what others did, before the answer: RFC 3501 sections 5.2, 7.4.1. No expunge comes before a
  * command whose numbers the client took from what it knew. */
-enum when { NEVER /* the command does it */, ALL, BY_UID /* expunges only before UID commands */ };
+enum when { NEVER /* the command does it */, ALL, BY_UID /* expunges only before UID commands */,
+	LEAVES /* what becomes of the mailbox that is selected does not matter */ };
 
 static const struct {
 	void	(*run)(struct session *, struct imap_cmd *);
@@ -339,11 +340,11 @@ static const struct {
 } commands[IMAP_VERBS] = {
 	[IMAP_CAPABILITY] = { do_capability, ALL },
 	[IMAP_NOOP]	= { do_noop, NEVER },
-	[IMAP_LOGOUT]	= { do_logout, NEVER },
+	[IMAP_LOGOUT]	= { do_logout, LEAVES },
 	[IMAP_ID]	= { do_id, ALL },
 	[IMAP_ENABLE]	= { do_enable, ALL },
-	[IMAP_SELECT]	= { do_select, NEVER },
-	[IMAP_EXAMINE]	= { do_select, NEVER },
+	[IMAP_SELECT]	= { do_select, LEAVES },
+	[IMAP_EXAMINE]	= { do_select, LEAVES },
 	[IMAP_CREATE]	= { do_create, ALL },
 	[IMAP_DELETE]	= { do_delete, ALL },
 	[IMAP_RENAME]	= { do_rename, ALL },
@@ -356,8 +357,8 @@ static const struct {
 	[IMAP_APPEND]	= { do_append, NEVER },
 	[IMAP_IDLE]	= { do_idle, NEVER },
 	[IMAP_CHECK]	= { do_noop, NEVER },
-	[IMAP_CLOSE]	= { do_close, NEVER },
-	[IMAP_UNSELECT]	= { do_close, NEVER },
+	[IMAP_CLOSE]	= { do_close, LEAVES },
+	[IMAP_UNSELECT]	= { do_close, LEAVES },
 	[IMAP_EXPUNGE]	= { do_expunge, NEVER },
 	[IMAP_SEARCH]	= { do_search, BY_UID },
 	[IMAP_FETCH]	= { do_fetch, NEVER },
@@ -372,9 +373,11 @@ prepare(struct session *s, const struct imap_cmd *cmd)
 {
 	enum when when = commands[cmd->verb].updates;
 
+	if (!s->view.box || when == LEAVES)
+		return true;
 	if (when != NEVER)
 		return view_update(s, cmd->uid || when == ALL);
-	return cmd->verb == IMAP_LOGOUT || !s->view.box || mailbox_scanned(s->view.box) || view_look(s);
+	return view_there(s) && (mailbox_scanned(s->view.box) || view_look(s));
 }
 
 static void
@@ -432,6 +435,8 @@ command(struct session *s)
 		not_understood(s, cmd.tag, cmd.wrong);
 		break;
 	}
+	if (s->farewell)
+		buf_text(&s->out, s->farewell);
 	append_over(s);
 	arena_reset(s->arena);
 }

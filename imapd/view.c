@@ -76,7 +76,7 @@ not_what_it_was(struct session *s)
 {
 	log_warn("%.*s: session ended: the mailbox %s is not what it was: its client has to begin anew",
 	    BYTES_FMT(s->start->session_id), log_text(s->view.name));
-	buf_text(&s->out, "* BYE [UNAVAILABLE] the mailbox was replaced while you had it; select it again\r\n");
+	s->farewell = "* BYE [UNAVAILABLE] the mailbox was replaced while you had it; select it again\r\n";
 	s->quit = true;
 }
 
@@ -88,8 +88,24 @@ cannot_look(struct session *s)
 }
 
 bool
+view_there(struct session *s)
+{
+	if (s->quit)
+		return false;
+	if (mailbox_in_place(s->view.box))
+		return true;
+	log_info("%.*s: session ended: the mailbox %s was deleted", BYTES_FMT(s->start->session_id),
+	    log_text(s->view.name));
+	s->farewell = "* BYE the mailbox that you had selected was deleted\r\n";
+	s->quit = true;
+	return false;
+}
+
+bool
 view_look(struct session *s)
 {
+	if (!view_there(s))
+		return false;
 	return mailbox_scan(s->view.box) ? view_take(s) : cannot_look(s);
 }
 

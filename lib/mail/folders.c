@@ -396,7 +396,7 @@ folders_is(struct folders *f, struct bytes name, const struct mailbox *m)
 		return false;
 	mailbox_dirs(m, held_dir, LEN(held_dir));
 	same = fstat(dir, &there) == 0 && fstat(held_dir[0], &held) == 0
-	    && there.st_ino == held.st_ino && there.st_dev == held.st_dev;
+	    && there.st_ino == held.st_ino && there.st_dev == held.st_dev && mailbox_in_place(m);
 	fd_close(&dir);
 	return same;
 }

@@ -260,6 +260,34 @@ test_delete(void **state)
 	folders_close(&f);
 }
 
+/* Of a mailbox that somebody holds open while it is renamed, deleted and made again. */
+static void
+test_in_place(void **state)
+{
+	struct folders *f = opened();
+	struct mailbox *m;
+
+	(void)state;
+	CREATE(f, "a");
+	CREATE(f, "a/b");
+	put_mail("a", "1.x");
+	assert_int_equal(folders_mailbox(f, text("a"), &m), FOLDER_OK);
+	mailbox_index(m);
+	assert_true(mailbox_scan(m) && mailbox_in_place(m) && folders_is(f, text("a"), m));
+	RENAME(f, "a", "z");
+	assert_true(mailbox_in_place(m) && folders_is(f, text("z"), m) && !folders_is(f, text("a"), m));
+	DELETE(f, "z");
+	assert_false(mailbox_in_place(m) || folders_is(f, text("z"), m));
+	CREATE(f, "z");
+	put_mail("z", "2.x");
+	assert_false(mailbox_in_place(m) || folders_is(f, text("z"), m));
+	mailbox_close(&m);
+	assert_int_equal(look(f, "z").n, 1);
+	assert_list(f, "INBOX z/ z/b");
+	assert_clean();
+	folders_close(&f);
+}
+
 /* ---- UIDVALIDITY ---- */
 
 static void
@@ -804,7 +832,7 @@ main(void)
 #define BOTH(t)	cmocka_unit_test_setup_teardown(t, begin_maildirpp, test_dir_remove), \
 		cmocka_unit_test_setup_teardown(t, begin_fs, test_dir_remove)
 	const struct CMUnitTest tests[] = {
-		BOTH(test_create), BOTH(test_delete), BOTH(test_uidvalidity), BOTH(test_uidvalidity_of_others),
+		BOTH(test_create), BOTH(test_delete), BOTH(test_in_place), BOTH(test_uidvalidity), BOTH(test_uidvalidity_of_others),
 		BOTH(test_rename), BOTH(test_is), BOTH(test_rename_inbox), BOTH(test_subscribe), BOTH(test_uses), BOTH(test_odd),
 		BOTH(test_temporaries), BOTH(test_of_others), BOTH(test_lock), BOTH(test_long_names), BOTH(test_many),
 		cmocka_unit_test_setup_teardown(test_mbox, begin_maildirpp, test_dir_remove),

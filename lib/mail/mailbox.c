@@ -266,6 +266,19 @@ mailbox_dirs(const struct mailbox *m, int *dirs, size_t max)
 	return 2;
 }
 
+/* In the layout fs a mailbox is deleted out of a directory that stays, and may get another. */
+bool
+mailbox_in_place(const struct mailbox *m)
+{
+	struct stat held, there;
+
+	if (m->format != MAILBOX_MAILDIR)
+		return true;
+	return fstat(m->maildir.cur, &held) == 0 && held.st_nlink > 0
+	    && fstatat(m->maildir.dir, "cur", &there, AT_SYMLINK_NOFOLLOW) == 0
+	    && there.st_ino == held.st_ino && there.st_dev == held.st_dev;
+}
+
 const char *
 mailbox_what(const struct mailbox *m)
 {
@@ -328,7 +341,7 @@ mailbox_deliver(struct mailbox *m, const struct delivery *d, struct buf *reply)
 static void
 forget(struct mailbox *m)
 {
-	if (m->cache_dirty && m->scanned)
+	if (m->cache_dirty && m->scanned && mailbox_in_place(m))
 		mailbox_write_sizes(m);
 	mailbox_index_flush(m);
 	mem_free(m->item);

@@ -46,6 +46,9 @@ struct mailbox	*mailbox_again(const struct mailbox *m, char *why, size_t cap);
 /* Before the first scan: a UIDVALIDITY that has to be chosen is above this one. */
 void		 mailbox_uidvalidity_above(struct mailbox *m, uint32_t uidvalidity);
 void		 mailbox_close(struct mailbox **m);
+/* It still is the mailbox that its directory has: false when it was deleted, by whomever. One that was renamed is in
+ * place. Two system calls. */
+bool		 mailbox_in_place(const struct mailbox *m);
 /* Directories and files it holds open, for worker_confine. */
 size_t		 mailbox_dirs(const struct mailbox *m, int *dirs, size_t max);
 

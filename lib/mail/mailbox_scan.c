@@ -694,7 +694,8 @@ mailbox_index(struct mailbox *m)
 void
 mailbox_index_flush(struct mailbox *m)
 {
-	if (!m->index || !m->news || !m->scanned || !mailbox_lock(m))
+	/* Of one that was deleted, what is in its directory may be another's by now. */
+	if (!m->index || !m->news || !m->scanned || !mailbox_in_place(m) || !mailbox_lock(m))
 		return;
 	if (!mailbox_look(m))
 		log_errno("mailbox %s: cannot be looked at to keep what was found out", mailbox_what(m));

@@ -1598,6 +1598,8 @@ class Client:
             self.capabilities = set(argument)
         elif name in ("APPENDUID", "COPYUID"):
             self.note_copies(c, argument[0], argument[-1])
+        elif name == "CLOSED" and c and c.name == "DELETE":
+            self.box, self.state = None, "authenticated"        # it has deleted what it had selected
         elif name == "CLOSED" and c and c.name in ("SELECT", "EXAMINE"):
             if not c.old or self.box is not c.old:
                 raise ValueError("CLOSED, but no mailbox was selected (RFC 7162 section 3.2.11)")
