@@ -171,13 +171,19 @@ do_delete(struct session *s, struct imap_cmd *cmd)
 	answer(s, cmd, r, "deleted");
 }
 
+/* RENAME of INBOX takes its messages out: who does that to what it has selected is told at once, RFC 3501 section 5.2. */
 void
 do_rename(struct session *s, struct imap_cmd *cmd)
 {
+	enum folder_result r;
 	struct bytes from, to;
 
-	if (mailbox_name(s, cmd, cmd->mailbox, &from) && mailbox_name(s, cmd, cmd->new_name, &to))
-		answer(s, cmd, folders_rename(s->folders, from, to), "renamed");
+	if (!mailbox_name(s, cmd, cmd->mailbox, &from) || !mailbox_name(s, cmd, cmd->new_name, &to))
+		return;
+	r = folders_rename(s->folders, from, to);
+	if (r == FOLDER_OK && bytes_eq(from, text("INBOX")))
+		view_update(s, true);
+	answer(s, cmd, r, "renamed");
 }
 
 void

@@ -169,3 +169,10 @@ def test_inbox_renamed_under_a_session(pair):
     assert [r.number for r in b.ok("NOOP").of("EXPUNGE")] == [1]
     a.ok("APPEND INBOX ", Literal(TEXT.encode()))
     assert [r.number for r in b.ok("NOOP").of("EXISTS")] == [1]
+
+
+def test_who_renames_the_inbox_it_has_selected(pair):
+    _, _, b = pair
+    b.ok("APPEND INBOX ", Literal(TEXT.encode()))
+    b.ok("SELECT INBOX")
+    assert [r.number for r in b.ok("RENAME INBOX old").of("EXPUNGE")] == [1]
