@@ -33,6 +33,7 @@ def pytest_addoption(parser):
     parser.addoption("--imap-commands", type=int, help="how many commands that is")
     parser.addoption("--cut-seed", type=int, help="what test_powercut_mailbox does, and which cuts: as a failure has told")
     parser.addoption("--cut-at", type=int, help="that cut alone")
+    parser.addoption("--imap-seconds", type=int, default=60, help="how long it goes on else")
 
 
 def pytest_configure(config):

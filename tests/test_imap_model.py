@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: ISC
 """
-Random commands of several sessions on two accounts, with a hand at work in the Maildirs, damage and kills in between;
-a model says whether what each session sees is possible, and at quiet points the disk has to agree.
+Random commands of ten sessions on two accounts: messages and mailboxes. Other programs are at work in the Maildirs,
+between the commands and while one is under way; files are damaged; sessions, become and the whole suite are killed. A model
+says whether what each session sees is possible, and at quiet points the disk has to agree.
 
-A run is told by its seed. `pytest tests/test_imap_model.py --imap-seed N --imap-commands M` has the same commands
-again; when they meet is up to the machine only where a session idles or is killed within a command.
+A run is told by its seed and how many commands it had: `pytest tests/test_imap_model.py --imap-seed N --imap-commands M` has
+the same commands again. When they meet is up to the machine only where a session idles, is killed within a command, or
+something else happens while a command is under way.
 """
 import collections
+import itertools
 import os
 import random
 import re
@@ -14,16 +17,18 @@ import time
 
 import pytest
 
-from hermodtest import proc
-from hermodtest.imap import Broken, Folder, Literal, Model, digest, expand, ranges, set_text
-from hermodtest.suite import Suite, sanitized
+from hermodtest.imap import Broken, Literal, digest, expand, ranges, set_text
+from hermodtest.imap_account import SYSTEM, Account, below
+from hermodtest.imap_hand import Hand
 from hermodtest.proc import wait_for
+from hermodtest.suite import Suite
 
-MAILBOXES = ("INBOX", "Sent", "Trash", "Drafts")
-SYSTEM = {"\\Answered": "R", "\\Flagged": "F", "\\Deleted": "T", "\\Seen": "S", "\\Draft": "D", "$Forwarded": "P"}
 KEYWORDS = ["$Forwarded", "$Work", "Junk", "NonJunk", "$MDNSent"] + [f"k{i}" for i in range(8)]
+LEVELS = ("a", "b", "Work", "v1.0", "&AOk-t&AOk-", "cur", "Sent", "INBOX")
+DEPTH = 5                       # levels of a name that RENAME may make
 SESSIONS = 10
 CROWD = 30                      # messages from which on a mailbox loses more than it gets
+MAILBOXES = 14                  # of an account, from which on more are deleted than made
 QUIET = 40                      # commands from one quiet point to the next
 LOST = (EOFError, ConnectionError, BrokenPipeError)
 
@@ -39,83 +44,27 @@ class Said:
         return self.codes.get(name)
 
 
-class Store(Model):
-    """The model, with what others do in the Maildir: it has no UIDs to tell, they are given by who looks first."""
-
-    def __init__(self):
-        super().__init__()
-        self.folders = {name: Folder() for name in MAILBOXES}
-        self.damaged = set()            # folders whose index was, and not all sessions have looked again
-
-    def add(self, folder, uid, flags, date, octets):
-        if uid is None:
-            return super().add(folder, None, flags, date, octets)
-        # Guessed UIDs at or above one that was told: nobody had looked at those yet.
-        later = sorted((m for m in folder.messages.values() if m.guess and m.uid >= uid), key=lambda m: m.uid)
-        if later:
-            for m in later:
-                del folder.messages[m.uid]
-            folder.uidnext = min(folder.uidnext, later[0].uid)
-        m = super().add(folder, uid, flags, date, octets)
-        for g in later:
-            g.uid = folder.uidnext
-            folder.messages[g.uid] = g
-            folder.uidnext += 1
-        return m
-
-    def check_slot(self, folder, session, s, m, level):
-        if folder in self.damaged:              # who sees nothing happen does not look: Mirror knows what it was told
-            m.modseq = (0, 0)
-        if not m.limbo:                         # else it may be gone, and not to be told of
-            super().check_slot(folder, session, s, m, level)
-
-    def change(self, folder, m, flags):
-        folder.event += 1
-        m.values.append((folder.event, frozenset([frozenset(flags)])))
-
-    def remove(self, folder, m):
-        folder.event += 1
-        m.died, m.limbo = folder.event, False
-
-
-class Account:
-    def __init__(self, user, maildir):
-        self.user, self.path = user, maildir
-        self.model = Store()
-        self.uid_state = {}
-
-    def directory(self, name):
-        return self.path if name == "INBOX" else os.path.join(self.path, "." + name)
-
-    def files(self, name):
-        """[(path, base name, letters)]"""
-        out = []
-        for sub in ("new", "cur"):
-            folder = os.path.join(self.directory(name), sub)
-            for f in os.listdir(folder):
-                if not f.startswith("."):
-                    base, _, letters = f.partition(":2,")
-                    out.append((os.path.join(folder, f), base, letters))
-        return sorted(out)
-
-    def letters(self, name):
-        """Which keyword a letter stands for in the mailbox: doc/ledger-format.md."""
-        out = {v: k for k, v in SYSTEM.items()}
-        try:
-            for line in open(os.path.join(self.directory(name), "hermod.keywords")):
-                if re.match("[a-z] ", line):
-                    out[line[0]] = line[2:].rstrip("\n")
-        except FileNotFoundError:
-            pass
-        return out
-
-
 class Session:
     def __init__(self, n, account):
         self.n, self.account = n, account
-        self.client = self.view = self.name = None
+        self.client = self.view = None
         self.idling = False
         self.saved = None
+        self.validity = None            # of the mailbox, when it was selected
+
+    @property
+    def name(self):
+        """What the mailbox that is selected is called now."""
+        return self.account.model.name_of(self.view.folder) if self.view else None
+
+    @property
+    def fate(self):
+        """What has become of it: None, "deleted", "changed" (its UIDVALIDITY). doc/architecture.md has what follows."""
+        if not self.view:
+            return None
+        if not self.view.folder.exists:
+            return "deleted"
+        return "changed" if self.view.folder.uidvalidity != self.validity else None
 
     @property
     def box(self):
@@ -126,11 +75,12 @@ class Session:
         return self.view and all(s.uid is not None and s.flags is not None for s in self.box.slots)
 
 
-class Run:
-    def __init__(self, suite, seed, commands):
+class Run(Hand):
+    def __init__(self, suite, seed, commands, seconds):
         self.suite, self.seed, self.commands = suite, seed, commands
+        self.until = time.monotonic() + seconds if commands is None else None
         self.rng = random.Random(seed)
-        self.accounts = [Account(u, suite.maildir(u).path) for u in ("anna", "bert")]
+        self.accounts = [Account(u, suite.maildir(u).path, suite.settings["folder_layout"]) for u in ("anna", "bert")]
         self.history = collections.deque(maxlen=60)
         self.serial = self.done = 0
         self.sessions = [Session(i, self.accounts[i % 2]) for i in range(SESSIONS)]
@@ -159,8 +109,14 @@ class Run:
         return (f"From: a{self.serial}@client.test\r\nSubject: number {self.serial}\r\n"
                 f"Message-ID: <{self.seed}.{self.serial}@client.test>\r\n\r\n{body}\r\n").encode()
 
-    def mailbox(self):
-        return self.rng.choice(MAILBOXES + ("INBOX",))
+    def mailbox(self, a, missing=0.0):
+        """One that is there; else, so often, a name that none may have."""
+        if self.rng.random() < missing:
+            return self.name(a)
+        return self.rng.choice(("INBOX", *sorted(a.model.folders)))
+
+    def name(self, a):
+        return "/".join(self.rng.choices(LEVELS, k=self.rng.choice((1, 1, 1, 2, 2, 3))))
 
     # ---- connections ----
 
@@ -174,7 +130,7 @@ class Run:
                 if time.monotonic() > end:      # becomes that were killed are replaced soon
                     raise
                 time.sleep(0.1)
-        s.view = s.name = s.saved = None
+        s.view = s.saved = None
         s.idling = False
         self.say(s.n, "connected")
 
@@ -183,7 +139,7 @@ class Run:
             s.account.model.leave(s.view)
         if s.client:
             s.client.close()
-        s.client = s.view = s.name = s.saved = None
+        s.client = s.view = s.saved = None
         s.idling = False
 
     # ---- sets of messages ----
@@ -230,6 +186,8 @@ class Run:
             self.ok_or_gone(s, c, uids)
             if seen:
                 s.account.model.store(s.view, uids, "+", ["\\Seen"], c)
+        if seen and not s.view.readonly:
+            after.maybe = [("flags", s.name, uids, lambda v: v | {"\\Seen"})]
         return (f"{uid}FETCH {text} ({' '.join(items)}){how}",), after
 
     def modseq(self, s):
@@ -338,9 +296,10 @@ class Run:
 
     def op_copy(self, s):
         text, uids, uid = self.target(s)
-        name = self.mailbox()
+        name = self.mailbox(s.account, missing=0.05)
         move = self.rng.random() < 0.4
-        if len(s.account.model.folders[name].alive()) > CROWD and not (move and name == s.name):
+        full = name in s.account.model.folders and len(s.account.model.folders[name].alive()) > CROWD
+        if full and not (move and name == s.name):
             uids = uids[:1] or [s.box.uids()[0]]
             text, uid = set_text(uids), "UID "
 
@@ -351,14 +310,14 @@ class Run:
             if raced and move and c.ok:         # each message is moved by one of them; it says which it has got
                 said = c.code("COPYUID")
                 uids = expand(said[1]) if said else []
-            if not s.view.readonly or not move:
+            if name in s.account.model.folders and not (s.view.readonly and move):
                 self.ok_or_gone(s, c, uids)
             s.account.model.copy(s.view, uids, name, c, move=move)
         after.maybe = [("new", name, uids, s.name)] + ([("gone", s.name, uids)] if move else [])
         return (f"{uid}{'MOVE' if move else 'COPY'} {text} {name}",), after
 
     def op_append(self, s):
-        name, messages, parts = self.mailbox(), [], []
+        name, messages, parts = self.mailbox(s.account, missing=0.05), [], []
         for _ in range(self.rng.choice((1, 1, 1, 2, 3))):
             flags = self.flags() if self.rng.random() < 0.5 else []
             date = None
@@ -396,16 +355,134 @@ class Run:
             return self.must_no(c)
         return s.account.model.expunge(s.view, c, uids)
 
+    STATUS = ("MESSAGES", "UNSEEN", "UIDNEXT", "UIDVALIDITY", "RECENT", "SIZE", "HIGHESTMODSEQ")
+
     def op_status(self, s):
-        name = self.mailbox()
-        items = self.some(("MESSAGES", "UNSEEN", "UIDNEXT", "UIDVALIDITY", "RECENT", "SIZE", "HIGHESTMODSEQ"), 1)
-        if name == s.name and s.account.model.folders[name] in s.account.model.damaged:
+        name = self.mailbox(s.account, missing=0.1)
+        items = self.some(self.STATUS, 1)
+        if s.view and name == s.name and s.view.folder in s.account.model.damaged:
             items = [i for i in items if i != "HIGHESTMODSEQ"] or ["UIDNEXT"]       # as in Store.check_slot
 
         def after(c):
+            if name not in s.account.model.folders:
+                return self.must_no(c, "NONEXISTENT")
             self.must_ok(c)
             s.account.model.check_status(name, c.of("STATUS")[0].data[1])
         return (f"STATUS {name} ({' '.join(items)})",), after
+
+    # ---- mailboxes ----
+
+    def tree_op(self, a):
+        tree = a.model.tree
+        verbs = ("CREATE", "DELETE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE")
+        verb = self.rng.choices(verbs, (2, 8, 3, 1, 1) if len(tree.names) > MAILBOXES else (6, 3, 4, 2, 2))[0]
+        names = sorted(tree.entries())
+        if verb == "CREATE":
+            return verb, self.name(a) if self.rng.random() < 0.9 else self.rng.choice(names)
+        name = self.rng.choice(names) if self.rng.random() < 0.9 else self.name(a)
+        if verb != "RENAME":
+            return verb, name
+        if name == "INBOX":                     # what moves before anybody has looked never gets a UID there
+            self.identify(a, name)
+        to = self.name(a)
+        deepest = max((n.count("/") for n in tree.renames(name, to)), default=0)
+        return (verb, name, to) if deepest + to.count("/") < DEPTH else ("UNSUBSCRIBE", name)
+
+    def op_tree(self, s):
+        op = self.tree_op(s.account)
+
+        def after(c):
+            self.tree_changed(s.account, op, c)
+            if s.view and not s.view.folder.exists:
+                if s.client.box:
+                    raise Broken("DELETE of what was selected, and not told CLOSED (doc/architecture.md)")
+                self.unselected(s)
+        after.maybe = [("tree", op)]
+        return (" ".join(op),), after
+
+    def tree_changed(self, a, op, answer):
+        if a.model.change_tree(op, answer):
+            self.learn_validities(a, op)
+
+    def learn_validities(self, a, op):
+        """Of what has a new name. RENAME of INBOX gives its messages new UIDs, too."""
+        model = a.model
+        if op[0] == "RENAME" and op[1] == "INBOX":
+            self.identify(a, op[2])
+        if op[0] in ("CREATE", "RENAME"):
+            for name in sorted(n for n in model.folders if below(n, op[-1])):
+                model.valid(name, self.ask(a, f"STATUS {name} (UIDVALIDITY)").of("STATUS")[0].data[1]["UIDVALIDITY"])
+
+    def ask(self, a, command):
+        """By the account's clerk."""
+        end = time.monotonic() + 60
+        while True:
+            try:
+                if a.clerk is None:
+                    a.clerk = self.suite.imap(a.user, uid_state=a.uid_state)
+                return a.clerk.ok(command)
+            except (*LOST, OSError):
+                self.dismiss(a)
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+
+    def dismiss(self, a):
+        if a.clerk:
+            a.clerk.close()
+        a.clerk = None
+
+    def identify(self, a, name):
+        """UIDs that were guessed, by what the messages are."""
+        folder = a.model.folders[name]
+        self.ask(a, f"EXAMINE {name}")
+        if a.clerk.box.count:
+            self.ask(a, "UID FETCH 1:* (UID FLAGS BODY.PEEK[])")
+        self.bind(folder, {x.uid: x for x in a.clerk.box.slots})
+        folder.fresh = False
+        self.ask(a, "UNSELECT")
+
+    PATTERNS = ("*", "*", "%", "%/%", "*b*", "INBOX", "INBOX*", "a/%", "%o%", "*/a")
+
+    def op_list(self, s):
+        tree, pattern = s.account.model.tree, self.rng.choice(self.PATTERNS)
+        subscribed, uses = self.rng.random() < 0.2, self.rng.random() < 0.1
+        returns = self.some(("SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS"))
+        status = "STATUS" in returns
+        selects = ["SUBSCRIBED"] * subscribed + ["SPECIAL-USE"] * uses
+        text = " ".join(returns).replace("STATUS", "STATUS (" + " ".join(self.some(self.STATUS[:6], 1)) + ")")
+        parts = "LIST " + (f"({' '.join(selects)}) " if selects else "") + f'"" {pattern}' \
+            + (f" RETURN ({text})" if returns or self.rng.random() < 0.3 else "")
+        extended = bool(selects) or "RETURN" in parts
+
+        def after(c):
+            self.must_ok(c)
+            want = {n: tree.attributes(n, extended, subscribed or "SUBSCRIBED" in returns)
+                    for n in tree.listed(pattern, subscribed=subscribed, uses=uses)}
+            self.listings(c, "LIST", want)
+            told = {r.data[0]: r.data[1] for r in c.of("STATUS")} if status else {}
+            due = {n for n, meets in tree.listed(pattern, subscribed=subscribed, uses=uses).items()
+                   if meets and n in tree.names} if status else set()
+            if set(told) != due or len(c.of("STATUS")) != len(due):
+                raise Broken(f"STATUS of {sorted(told)}, not of {sorted(due)} (RFC 5819 section 2)")
+            for name, items in told.items():
+                s.account.model.check_status(name, items)
+        return (parts,), after
+
+    def op_lsub(self, s):
+        tree, pattern = s.account.model.tree, self.rng.choice(self.PATTERNS)
+
+        def after(c):
+            self.must_ok(c)
+            self.listings(c, "LSUB", {n: set() if meets else {"\\Noselect"} for n, meets in
+                                      tree.listed(pattern, subscribed=True, recursive=True).items()})
+        return (f'LSUB "" {pattern}',), after
+
+    def listings(self, c, name, want):
+        got = {r.data.mailbox: set(r.data.attributes) for r in c.of(name)}
+        if got != want or len(c.of(name)) != len(want):
+            raise Broken(f"{c}: {sorted(got.items())}, should be {sorted(want.items())} (RFC 3501 sections 6.3.8, 6.3.9, "
+                         "RFC 5258)")
 
     def op_enable(self, s):
         return ("ENABLE CONDSTORE",), self.must_ok
@@ -414,8 +491,8 @@ class Run:
         if not c.ok:
             raise Broken(f"{c}: {c.done}")
 
-    def must_no(self, c):
-        if c.done.name != "NO":
+    def must_no(self, c, code=None):
+        if c.done.name != "NO" or (code and not c.code(code)):
             raise Broken(f"{c}: {c.done}")
 
     def ok_or_gone(self, s, c, uids):
@@ -426,32 +503,44 @@ class Run:
 
     # ---- sessions do ----
 
-    def select(self, s):
-        name, readonly = self.mailbox(), self.rng.random() < 0.2
-        self.say(s.n, f"{'EXAMINE' if readonly else 'SELECT'} {name}")
+    def select(self, s, joined=lambda: None):
+        name, readonly = self.mailbox(s.account, missing=0.05), self.rng.random() < 0.2
+        model, command = s.account.model, "EXAMINE" if readonly else "SELECT"
+        self.say(s.n, f"{command} {name}")
         if s.view:
-            s.account.model.leave(s.view)
+            model.leave(s.view)
         s.view = s.saved = None
-        s.client.ok(f"{'EXAMINE' if readonly else 'SELECT'} {name}"
-                    + (" (CONDSTORE)" if self.rng.random() < 0.2 else ""))
+        c = s.client.cmd(f"{command} {name}" + (" (CONDSTORE)" if self.rng.random() < 0.2 else ""))
+        joined()
+        if name not in model.folders:
+            return self.must_no(c, "NONEXISTENT")
+        self.must_ok(c)
         s.saved = set()
-        s.view, s.name = s.account.model.select(name, s.box, readonly), name
+        s.view = model.select(name, s.box, readonly)
+        s.validity = s.view.folder.uidvalidity
+        return None
+
+    def unselected(self, s):
+        s.account.model.leave(s.view)
+        s.view = s.saved = None
 
     def close(self, s):
         word = self.rng.choice(("CLOSE", "UNSELECT"))
         self.say(s.n, word)
+        if s.fate == "changed" and word == "CLOSE":
+            return self.fated(s, (word,), lambda c: None)
         s.client.ok(word)
-        if word == "CLOSE":
+        if word == "CLOSE" and not s.fate:
             s.account.model.expunge(s.view, "OK")
             # Whether it took what nobody had told the session of is seen by who looks next.
-        s.account.model.leave(s.view)
-        s.view = s.name = s.saved = None
+        return self.unselected(s)
 
     OPS = ((op_fetch, 20), (op_store, 22), (op_search, 12), (op_copy, 12), (op_append, 8), (op_expunge, 7),
-           (op_noop, 6), (op_status, 4), (op_enable, 1))
+           (op_noop, 6), (op_status, 4), (op_enable, 1), (op_tree, 5), (op_list, 2), (op_lsub, 1))
+    ALWAYS = (op_append, op_noop, op_status, op_tree, op_list, op_lsub)
 
     def choose(self, s):
-        ops = [(o, w) for o, w in self.OPS if s.view or o in (Run.op_append, Run.op_noop, Run.op_status)]
+        ops = [(o, w) for o, w in self.OPS if s.view or o in self.ALWAYS]
         full = len(s.view.folder.alive()) > CROWD if s.view else False
         ops = [(o, w * 4 if full and o is Run.op_expunge else w) for o, w in ops]
         op = self.rng.choices([o for o, _ in ops], [w for _, w in ops])[0]
@@ -468,14 +557,51 @@ class Run:
     def command(self, s):
         parts, after = self.choose(s)
         self.say(s.n, self.show(parts))
+        if s.fate:
+            return self.fated(s, parts, after)
         c = s.client.cmd(*parts)
         self.say(s.n, f"    {c.done}"[:200])
         after(c)
-        self.check(s, c)
+        return self.check(s, c)
 
     def check(self, s, c):
-        if s.view:
+        if s.view and not s.fate:
             s.account.model.check(s.box, s.view, after=c)
+
+    def unsynced(self, parts):
+        return tuple(Literal(x.octets, sync=False) if isinstance(x, Literal) else x for x in parts)
+
+    def attempt(self, s, parts):
+        """A command that the server may end the session in."""
+        c = s.client.start(*self.unsynced(parts))
+        try:
+            s.client.finish(c)
+        except LOST:
+            if not s.client.bye:
+                raise
+        return c
+
+    def fated(self, s, parts, after):
+        """The mailbox was deleted: BYE, and nothing was done. Its UIDVALIDITY is another: BYE, behind what was done."""
+        fate = s.fate
+        c = self.attempt(s, parts)
+        self.say(s.n, f"    {fate}: {c.done}"[:200])
+        if parts[0].startswith("APPEND") and c.done and c.done.name == "NO" and not s.client.bye:
+            return after(c)                     # it was refused before its first octet, and nobody looked
+        s.client.at_end()
+        if not s.client.bye:
+            raise Broken(f"{c}: what was selected is {fate}, and no BYE (doc/architecture.md)")
+        if fate == "deleted" and (c.done or [r for r in c.untagged if r.name != "BYE"]):
+            raise Broken(f"{c}: what was selected is deleted, and yet {c.untagged} {c.done} (doc/architecture.md)")
+        return self.ended(s, c, after, getattr(after, "maybe", []) if fate == "changed" else [])
+
+    def ended(self, s, c, after, maybe):
+        """The session is over, within that command."""
+        if c.done:
+            after(c)
+            return self.lose(s)
+        self.lose(s)
+        return self.settle(s.account, maybe)
 
     def pipeline(self, s):
         """Without removals before the last: the numbers of the others were chosen before."""
@@ -498,14 +624,23 @@ class Run:
 
     def idle(self, s):
         self.say(s.n, "IDLE")
+        if s.fate:
+            return self.fated(s, ("IDLE",), lambda c: None)
         s.client.idle()
         s.idling = True
 
     def end_idle(self, s):
         self.say(s.n, "DONE")
-        c = s.client.done()
         s.idling = False
-        self.check(s, c)
+        if s.fate:
+            try:
+                s.client.done()
+            except LOST:
+                pass
+            if not s.client.bye:
+                raise Broken(f"IDLE: what was selected is {s.fate}, and no BYE (doc/architecture.md)")
+            return self.lose(s)
+        return self.check(s, s.client.done())
 
     # ---- several at once: only what comes to the same in any order, or tells its order ----
 
@@ -513,7 +648,8 @@ class Run:
 
     def at_once(self):
         a, kind = self.rng.choice(self.accounts), self.rng.choice(self.KINDS)
-        able = [s for s in self.sessions if s.account is a and s.view and not s.idling and s.known() and s.box.count]
+        able = [s for s in self.sessions if s.account is a and s.view and not s.idling and not s.fate and s.known()
+                and s.box.count]
         if len(able) < 2:
             return
         ops = []
@@ -543,123 +679,53 @@ class Run:
         for s, _, _ in started:
             self.check(s, s.client.ok("NOOP"))
 
+    def trees_at_once(self):
+        """Commands on mailboxes: there is an order in which they come to what was answered, and to what there is."""
+        a = self.rng.choice(self.accounts)
+        ops = [self.tree_op(a) for _ in range(self.rng.choice((2, 3, 4)))]
+        if self.rng.random() < 0.7:             # of one name, or close to it
+            ops = [(op[0], ops[0][1], *op[2:]) for op in ops]
+        if any(op[:2] == ("RENAME", "INBOX") for op in ops):
+            self.identify(a, "INBOX")
+        touched = {n for op in ops for n in op[1:]}
+        able = [s for s in self.sessions if s.account is a and s.client and not s.idling and not s.fate
+                and not (s.view and any(below(s.name, n) for n in touched))]
+        if len(able) < len(ops) or any(n.count("/") >= DEPTH for op in ops if op[0] == "RENAME"
+                                       for n in a.model.tree.renames(*op[1:]).values()):
+            return
+        started = []
+        for s, op in zip(self.rng.sample(able, len(ops)), ops):
+            self.say(s.n, "= " + " ".join(op))
+            started.append((s, op, s.client.start(" ".join(op))))
+        for s, op, c in started:
+            s.client.finish(c)
+            self.say(s.n, f"=    {c.done}"[:200])
+        names = {r.data.mailbox for r in self.ask(a, 'LIST "" *').of("LIST")}
+        subscribed = {r.data.mailbox for r in self.ask(a, 'LSUB "" *').of("LSUB")}
+        for order in itertools.permutations(started):
+            tree = a.model.tree.copy()
+            if all(tree.do(*op) == (c.done.code or (c.done.name,))[0] for _, op, c in order) \
+                    and (tree.names, tree.subscribed) == (names, subscribed):
+                break
+        else:
+            raise Broken(f"no order of {ops} comes to {[c.done for _, _, c in started]} and {sorted(names)}")
+        for s, op, c in order:
+            a.model.murky |= {*op[1:], *(n for pair in (a.model.tree.renames(*op[1:]) if op[0] == "RENAME" else {}).items()
+                                         for n in pair)}
+            a.model.change_tree(op, c)
+        for name in sorted(names):
+            if any(below(name, n) for n in touched):
+                self.learn_validities(a, ("CREATE", name))
+        for _, op, c in order:
+            if op[:2] == ("RENAME", "INBOX") and c.ok:
+                for n in [n for n in sorted(names) if a.model.folders[n].fresh]:
+                    self.identify(a, n)
+        for s, _, c in started:
+            self.check(s, c)
+
     def place(self, c):
         uids = c.code("COPYUID") or c.code("APPENDUID")
         return (not c.ok, c.name not in ("EXPUNGE", "UID EXPUNGE"), not uids, uids[-1][0][0] if uids else 0)
-
-    # ---- a hand in the Maildir ----
-
-    def deliver(self):
-        a = self.rng.choice(self.accounts)
-        octets = self.message()
-        self.say("smtp", f"to {a.user}, number {self.serial}")
-        self.suite.send(a.user, octets)
-        token = f"<{self.seed}.{self.serial}@".encode()
-        path = wait_for(lambda: self.holding(a, "INBOX", token), 60, why="a message that was sent arrives")
-        a.model.append("INBOX", path[0][1], (), None, "OK")
-
-    def holding(self, a, name, token):
-        """[(path, octets)] of the messages with that."""
-        out = []
-        for path, _, _ in a.files(name):
-            try:
-                octets = open(path, "rb").read()
-            except FileNotFoundError:
-                continue                        # a session moved it to cur/
-            if token in octets:
-                out.append((path, octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")))
-        return out
-
-    def alone(self, a, name):
-        """(message, path) of one whose file can be told: it has no copy in the mailbox."""
-        folder = a.model.folders[name]
-        alive = folder.certain()
-        counts = collections.Counter(m.octets for m in alive)
-        for m in self.some(m for m in alive if counts[m.octets] == 1 and len(m.now()) == 1):
-            token = re.search(rb"<[0-9]+\.[0-9]+@", m.octets).group()
-            found = self.holding(a, name, token)
-            if len(found) == 1:
-                return m, found[0][0]
-        return None, None
-
-    def hand_adds(self, a, name):
-        octets, sub = self.message(), self.rng.choice(("new", "cur"))
-        # One that is \\Deleted may go before anybody is told its UID.
-        flags = self.few(f for f in list(SYSTEM)[:5] if f != "\\Deleted") if sub == "cur" else []
-        now = time.time_ns() // 1000
-        base = f"{now // 1000000}.M{now % 1000000}P{os.getpid()}Q{self.serial}.hand"
-        suffix = ":2," + "".join(sorted(SYSTEM[f] for f in flags)) if sub == "cur" else ""
-        self.say("hand", f"adds number {self.serial} to {a.user} {name}/{sub} {flags}")
-        tmp = os.path.join(a.directory(name), "tmp", base)
-        with open(tmp, "wb") as out:
-            out.write(octets.replace(b"\r\n", b"\n"))
-        self.owned(a, tmp)
-        os.rename(tmp, os.path.join(a.directory(name), sub, base + suffix))
-        a.model.append(name, octets, flags, None, "OK")
-
-    def owned(self, a, path):
-        st = os.stat(a.path)
-        if os.geteuid() == 0:
-            os.chown(path, st.st_uid, st.st_gid)
-        os.chmod(path, 0o600)
-
-    def hand_flags(self, a, name):
-        m, path = self.alone(a, name)
-        if not m:
-            return
-        base, _, letters = os.path.basename(path).partition(":2,")
-        flag = self.rng.choice(list(SYSTEM)[:5])
-        if m.guess and flag == "\\Deleted":
-            return
-        flags = set(next(iter(m.now()))) ^ {flag}
-        changed = set(letters) ^ {SYSTEM[flag]}
-        self.say("hand", f"{'+' if flag in flags else '-'}{flag} {a.user} {name} UID {m.uid}")
-        try:
-            os.rename(path, os.path.join(a.directory(name), "cur", base + ":2," + "".join(sorted(changed))))
-        except FileNotFoundError:
-            return                              # a session that idles was faster
-        a.model.change(a.model.folders[name], m, flags)
-
-    def hand_removes(self, a, name):
-        m, path = self.alone(a, name)
-        if not m or m.guess:                    # that one might never get a UID
-            return
-        self.say("hand", f"removes {a.user} {name} UID {m.uid}")
-        try:
-            os.unlink(path)
-        except FileNotFoundError:
-            return
-        a.model.remove(a.model.folders[name], m)
-
-    def hand(self):
-        a, name = self.rng.choice(self.accounts), self.mailbox()
-        try:
-            os.listdir(os.path.join(a.directory(name), "cur"))
-        except FileNotFoundError:
-            return                              # nobody has been there yet
-        self.rng.choice((self.hand_adds, self.hand_flags, self.hand_flags, self.hand_removes))(a, name)
-
-    def damage(self):
-        """The index and the cache can be made again; mod-sequences do not go back."""
-        a, name = self.rng.choice(self.accounts), self.mailbox()
-        path = os.path.join(a.directory(name), self.rng.choice(("hermod.index", "hermod.data")))
-        how = self.rng.choice(("remove", "remove", "overwrite", "truncate"))
-        # Who has it mapped believes what it has checked, and dies of a file that is cut: doc/index-format.md.
-        if any(s.view and s.view.folder is a.model.folders[name] for s in self.sessions):
-            how = "remove"
-        self.say("hand", f"{how}s {a.user} {name} {os.path.basename(path)}")
-        a.model.damaged.add(a.model.folders[name])
-        try:
-            if how == "remove":
-                return os.unlink(path)
-            size = os.path.getsize(path)
-            if how == "truncate":
-                return os.truncate(path, self.rng.randint(0, size))
-            with open(path, "r+b") as f:
-                f.seek(self.rng.randint(0, max(0, size - 8)))
-                f.write(self.rng.randbytes(self.rng.choice((1, 8, 64))))
-        except FileNotFoundError:
-            return
 
     # ---- kills ----
 
@@ -681,16 +747,16 @@ class Run:
         p = self.process_of(s)
         if not p:
             return
-        if self.rng.random() < 0.3 or s.idling:
+        if self.rng.random() < 0.3 or s.idling or s.fate:
             self.say(s.n, "kill -9")
             p.kill()
             wait_for(lambda: not p.alive(), 20)
             return self.lose(s)
         parts, after = self.choose(s)
-        parts = tuple(Literal(x.octets, sync=False) if isinstance(x, Literal) else x for x in parts)
         self.say(s.n, f"kill -9 within {self.show(parts)}")
+        c = None
         try:
-            c = s.client.start(*parts)
+            c = s.client.start(*self.unsynced(parts))
             time.sleep(self.rng.random() ** 3 * 0.02)
             p.kill()
             wait_for(lambda: not p.alive(), 20)
@@ -699,21 +765,40 @@ class Run:
             pass
         if c.done:
             self.say(s.n, f"    {c.done}"[:200])
-            after(c)
-            self.lose(s)
-        else:
-            a, view, name = s.account, s.view, s.name
-            self.lose(s)
-            self.settle(a, getattr(after, "maybe", [("flags", name, None, lambda v: v | {"\\Seen"})] if view else []))
+        maybe = [("flags", s.name, None, lambda v: v | {"\\Seen"})] if s.view else []
+        return self.ended(s, c, after, getattr(after, "maybe", maybe))
 
     def settle(self, a, maybe):
         """What an interrupted command may have done is looked at, and becomes certain."""
-        for name in {m[1] for m in maybe}:
-            with self.suite.imap(a.user, uid_state=a.uid_state) as c:
-                c.ok(f"EXAMINE {name}")
-                if c.box.count:
-                    c.ok("UID FETCH 1:* (UID FLAGS BODY.PEEK[])")
-                self.adopt(a, name, c, [m for m in maybe if m[1] == name])
+        for m in maybe:
+            if m[0] == "tree":
+                self.settle_tree(a, m[1])
+        for name in sorted({m[1] for m in maybe if m[0] != "tree" and m[1] in a.model.folders}):
+            self.ask(a, f"EXAMINE {name}")
+            if a.clerk.box.count:
+                self.ask(a, "UID FETCH 1:* (UID FLAGS BODY.PEEK[])")
+            self.adopt(a, name, a.clerk, [m for m in maybe if m[1] == name])
+            self.ask(a, "UNSELECT")
+
+    def settle_tree(self, a, op):
+        """All or nothing: who looks next completes what was begun."""
+        self.dismiss(a)                         # who opens the account removes what is left of a DELETE
+        tree, done = a.model.tree, a.model.tree.copy()
+        done.do(*op)
+        names = {r.data.mailbox for r in self.ask(a, 'LIST "" *').of("LIST")}
+        subscribed = {r.data.mailbox for r in self.ask(a, 'LSUB "" *').of("LSUB")}
+        self.say("-", f"{' '.join(op)} came to {sorted(names)}")
+        if op[0] == "RENAME":                   # it may have come to a new UIDVALIDITY, and no further
+            for old, new in tree.renames(*op[1:]).items():
+                folder = a.model.folders[old]
+                folder.may_change = a.model.may_change(folder, new)
+        if (names, subscribed) == (done.names, done.subscribed):
+            return self.tree_changed(a, op, tree.answer(*op))
+        if (names, subscribed) != (tree.names, tree.subscribed):
+            raise Broken(f"{' '.join(op)} was interrupted: {sorted(names)} {sorted(subscribed)}, which is neither nor")
+        for name in sorted(tree.renames(*op[1:]) if op[0] == "RENAME" else ()):
+            self.learn_validities(a, ("CREATE", name))
+        return None
 
     def adopt(self, a, name, c, maybe):
         folder = a.model.folders[name]
@@ -761,11 +846,15 @@ class Run:
             del folder.messages[m.uid]
         folder.uidnext = max(list(folder.messages) + [0]) + 1 if guesses else folder.uidnext
         for m in guesses:
-            fits = [u for u, x in seen.items() if u not in folder.messages
-                    and x.static["BODY[]"] in (digest(m.octets), m.octets)]
+            fits = sorted((u for u, x in seen.items() if u not in folder.messages
+                           and x.static["BODY[]"] in (digest(m.octets), m.octets)),
+                          key=lambda u: (seen[u].flags - {"\\Recent"} not in m.now(), u))
+            if not fits and m.limbo:
+                m.died = folder.event
+                continue
             if not fits:
                 raise Broken(f"a message that came as UID {m.uid} or so is lost by a kill")
-            m.uid, m.guess = fits[0], False
+            m.uid, m.guess, m.limbo = fits[0], False, False
             folder.messages[m.uid] = m
         folder.messages = dict(sorted(folder.messages.items()))
         folder.uidnext = max([folder.uidnext] + [u + 1 for u in folder.messages])
@@ -788,12 +877,16 @@ class Run:
         wait_for(lambda: not [p for p in sessions if p.alive()], 20, why="sessions end with become")
         for s in self.sessions:
             self.lose(s)
+        for a in self.accounts:
+            self.dismiss(a)
         self.connect(self.sessions[0])          # until it is back a delivery would be put off
 
     def kill_all(self):
         self.say("-", "kill -9 of all, and start")
         for s in self.sessions:
             self.lose(s)
+        for a in self.accounts:
+            self.dismiss(a)
         for p in self.suite.processes():
             p.kill()
         wait_for(lambda: not self.suite.left(), 20)
@@ -808,6 +901,9 @@ class Run:
                 self.end_idle(s)
         self.mend()
         for s in [s for s in self.sessions if s.view]:
+            if s.fate:
+                self.fated(s, ("NOOP",), lambda c: None)
+                continue
             self.check(s, s.client.ok("NOOP"))
             if s.box.count:
                 self.check(s, s.client.ok("UID FETCH 1:* (UID FLAGS MODSEQ)"))
@@ -815,16 +911,20 @@ class Run:
             self.same(s)
         for a in self.accounts:
             a.model.damaged.clear()
-            for name in MAILBOXES:
+            tree = a.model.tree
+            self.listings(self.ask(a, 'LIST "" *'), "LIST", {n: tree.attributes(n, False, False) for n in tree.names})
+            self.listings(self.ask(a, 'LSUB "" *'), "LSUB", {n: set() for n in tree.subscribed})
+            for name in sorted(tree.names):
                 self.disk(a, name)
 
     def mend(self):
         """A session that has all to learn finds the damage; then something happens that the others see."""
         for a in self.accounts:
-            for name in MAILBOXES:
+            for name in sorted(a.model.folders):
                 if a.model.folders[name] in a.model.damaged:
-                    with self.suite.imap(a.user, uid_state=a.uid_state) as c:
-                        c.ok(f"EXAMINE {name}")
+                    self.dismiss(a)
+                    self.ask(a, f"EXAMINE {name}")
+                    self.ask(a, "UNSELECT")
                     os.utime(os.path.join(a.directory(name), "cur"))
 
     def changed_since(self, s):
@@ -869,12 +969,10 @@ class Run:
     def step(self):
         x = self.rng.random()
         s = self.rng.choice(self.sessions)
-        if x < 0.04:
-            return self.hand()
         if x < 0.06:
-            return self.deliver()
-        if x < 0.07:
-            return self.damage()
+            return self.hand()
+        if x < 0.062:
+            return self.hand_makes()
         if not s.client:
             return self.connect(s)
         if x < 0.08:
@@ -891,17 +989,30 @@ class Run:
             return self.close(s)
         if x < 0.18:
             return self.idle(s)
-        if x < 0.21:
+        if x < 0.21 and not s.fate:
             return self.pipeline(s)
         if x < 0.24:
             return self.at_once()
+        if x < 0.25:
+            return self.trees_at_once()
+        if x < 0.35 and not s.fate:
+            return self.overlap(s)
         return self.command(s)
 
-    def go(self):
-        # INBOX comes into being with the first session, the others with the account.
+    def begin(self):
+        """INBOX comes into being with the first session, the others with the account."""
         for s in self.sessions:
             self.connect(s)
-        while self.done < self.commands:
+        for a in self.accounts:
+            for name in sorted(a.model.folders):
+                self.learn_validities(a, ("CREATE", name))
+
+    def due(self):
+        return time.monotonic() < self.until if self.commands is None else self.done < self.commands
+
+    def go(self):
+        self.begin()
+        while self.due():
             self.done += 1
             self.step()
             if self.done % QUIET == 0:
@@ -909,13 +1020,18 @@ class Run:
         self.quiet()
 
 
-def run(seed, commands):
-    suite = Suite(settings={"login_client_rate": 0, "login_client_sessions": 0, "imap_idle_poll": "100ms"})
-    r = Run(suite, seed, commands)
+def run(request, commands=None, seconds=None):
+    seed = request.config.getoption("--imap-seed")
+    seed = random.randrange(2 ** 32) if seed is None else seed
+    commands = request.config.getoption("--imap-commands") or commands
+    suite = Suite(settings={"login_client_rate": 0, "login_client_sessions": 0, "imap_idle_poll": "100ms",
+                            "folder_layout": random.Random(seed).choice(("maildir", "fs"))})
+    r = Run(suite, seed, commands, seconds)
     try:
         r.go()
+        print(f"--imap-seed {seed} --imap-commands {r.done}: {suite.settings['folder_layout']}, all as it should be")
     except BaseException as e:
-        print(f"--imap-seed {seed} --imap-commands {commands}: at {r.done}\n" + "\n".join(r.history))
+        print(f"--imap-seed {seed} --imap-commands {r.done}\n" + "\n".join(r.history))
         if isinstance(e, Broken):
             print("(transcript above is of the session that broke)")
         print(suite.log()[-3000:])
@@ -925,13 +1041,10 @@ def run(seed, commands):
 
 
 def test_random_commands(request):
-    """A minute or less on two cores."""
-    seed = request.config.getoption("--imap-seed")
-    run(random.randrange(2 ** 32) if seed is None else seed,
-        request.config.getoption("--imap-commands") or (3500 if sanitized() else 5000))
+    """For so many seconds (--imap-seconds); or so many commands, as a failure has told."""
+    run(request, seconds=request.config.getoption("--imap-seconds"))
 
 
 @pytest.mark.long
 def test_very_many(request):
-    seed = request.config.getoption("--imap-seed")
-    run(random.randrange(2 ** 32) if seed is None else seed, request.config.getoption("--imap-commands") or 100000)
+    run(request, commands=100000)
