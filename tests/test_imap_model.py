@@ -83,6 +83,7 @@ class Run(Hand):
         self.accounts = [Account(u, suite.maildir(u).path, suite.settings["folder_layout"]) for u in ("anna", "bert")]
         self.history = collections.deque(maxlen=60)
         self.serial = self.done = 0
+        self.tally = collections.Counter()      # what came to pass besides commands
         self.sessions = [Session(i, self.accounts[i % 2]) for i in range(SESSIONS)]
 
     # ---- words ----
@@ -573,13 +574,14 @@ class Run(Hand):
 
     def attempt(self, s, parts):
         """A command that the server may end the session in."""
-        c = s.client.start(*self.unsynced(parts))
         try:
-            s.client.finish(c)
+            return s.client.finish(s.client.start(*self.unsynced(parts)))
         except LOST:
+            c = next(reversed(s.client.pending.values()))
+            s.client.at_end()
             if not s.client.bye:
                 raise
-        return c
+            return c
 
     def fated(self, s, parts, after):
         """The mailbox was deleted: BYE, and nothing was done. Its UIDVALIDITY is another: BYE, behind what was done."""
@@ -693,6 +695,7 @@ class Run(Hand):
         if len(able) < len(ops) or any(n.count("/") >= DEPTH for op in ops if op[0] == "RENAME"
                                        for n in a.model.tree.renames(*op[1:]).values()):
             return
+        self.tally["mailboxes changed at once"] += 1
         started = []
         for s, op in zip(self.rng.sample(able, len(ops)), ops):
             self.say(s.n, "= " + " ".join(op))
@@ -723,6 +726,45 @@ class Run(Hand):
         for s, _, c in started:
             self.check(s, c)
 
+    BENEATH = (op_fetch, op_store, op_search, op_expunge, op_noop)
+
+    def beneath(self):
+        """What a session has selected is deleted or renamed while its command is under way."""
+        able = [s for s in self.sessions if s.view and not s.idling and not s.fate and s.known() and s.box.count
+                and s.name != "INBOX"]
+        if not able:
+            return None
+        s = self.rng.choice(able)
+        a, name = s.account, s.name
+        others = [o for o in self.sessions if o.account is a and o.client and not o.idling and not o.fate
+                  and not (o.view and below(o.name, name))]
+        op = ("DELETE", name) if self.rng.random() < 0.5 else ("RENAME", name, self.name(a))
+        moved = a.model.tree.renames(*op[1:]) if op[0] == "RENAME" else {}
+        if not others or a.model.tree.answer(*op) != "OK" \
+                or any(n.count("/") >= DEPTH or a.model.may_change(a.model.folders[old], n) for old, n in moved.items()):
+            return None
+        other, (parts, after) = self.rng.choice(others), self.rng.choice(self.BENEATH)(self, s)
+        self.tally["deleted or renamed beneath a command"] += 1
+        both = [(s, parts), (other, (" ".join(op),))]
+        self.rng.shuffle(both)
+        started = {}
+        for who, what in both:
+            self.say(who.n, "= " + self.show(what))
+            started[who] = who.client.start(*what)
+        c, d = started[s], other.client.finish(started[other])
+        try:
+            s.client.finish(c)
+        except LOST:
+            if op[0] != "DELETE" or not s.client.bye:
+                raise
+        self.say(s.n, f"=    {c.done} {d.done}"[:300])
+        if op[0] == "RENAME":
+            after(c)
+            self.tree_changed(a, op, d)
+            return self.check(s, c)
+        self.tree_changed(a, op, d)
+        return self.lose(s) if s.client.bye else self.fated(s, ("NOOP",), lambda c: None)
+
     def place(self, c):
         uids = c.code("COPYUID") or c.code("APPENDUID")
         return (not c.ok, c.name not in ("EXPUNGE", "UID EXPUNGE"), not uids, uids[-1][0][0] if uids else 0)
@@ -746,7 +788,8 @@ class Run(Hand):
         """Mostly within a command."""
         p = self.process_of(s)
         if not p:
-            return
+            return None
+        self.tally["sessions killed"] += 1
         if self.rng.random() < 0.3 or s.idling or s.fate:
             self.say(s.n, "kill -9")
             p.kill()
@@ -873,6 +916,7 @@ class Run(Hand):
     def kill_become(self):
         """Its sessions end with it."""
         sessions = self.suite.processes("imapd")
+        self.tally["become killed"] += 1
         self.say("-", f"kill -9 of {self.suite.kill('become')} become")
         wait_for(lambda: not [p for p in sessions if p.alive()], 20, why="sessions end with become")
         for s in self.sessions:
@@ -883,6 +927,7 @@ class Run(Hand):
 
     def kill_all(self):
         self.say("-", "kill -9 of all, and start")
+        self.tally["all killed"] += 1
         for s in self.sessions:
             self.lose(s)
         for a in self.accounts:
@@ -995,6 +1040,8 @@ class Run(Hand):
             return self.at_once()
         if x < 0.25:
             return self.trees_at_once()
+        if x < 0.265:
+            return self.beneath()
         if x < 0.35 and not s.fate:
             return self.overlap(s)
         return self.command(s)
@@ -1029,7 +1076,8 @@ def run(request, commands=None, seconds=None):
     r = Run(suite, seed, commands, seconds)
     try:
         r.go()
-        print(f"--imap-seed {seed} --imap-commands {r.done}: {suite.settings['folder_layout']}, all as it should be")
+        print(f"--imap-seed {seed} --imap-commands {r.done}: {suite.settings['folder_layout']}, all as it should be; "
+              + ", ".join(f"{what} {n}" for what, n in sorted(r.tally.items())))
     except BaseException as e:
         print(f"--imap-seed {seed} --imap-commands {r.done}\n" + "\n".join(r.history))
         if isinstance(e, Broken):

@@ -277,6 +277,7 @@ class Hand:
             return
         self.say("hand", act.text)
         if act.do():
+            self.tally["acts between commands"] += 1
             act.begun()
             act.over()
 
@@ -339,6 +340,7 @@ class Hand:
             raise failed[0]
         self.say("hand", f"& {act.text}" + ("" if act.done else ": too late"))
         if act.done:
+            self.tally["acts during commands"] += 1
             act.begun()
 
     def reconcile(self, s, act, c, after):
