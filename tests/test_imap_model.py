@@ -613,8 +613,8 @@ class Run(Hand):
         # $ and UIDs of a later one are those of an earlier one's results and must not depend on it.
         # Numbers are those of before a UID command, which may tell of removals.
         ops = [o for i, o in enumerate(ops) if i == 0 or o[0][0].startswith(("UID ", "APPEND"))]
-        ops = [o for o in ops if "$" not in self.show(o[0][:1]) and "SAVE" not in self.show(o[0][:1])
-               and not ("APPEND" in self.show(o[0][:1]) and s.view)] + [self.op_noop(s)]
+        ops = [o for o in ops if "$" not in o[0][0] and "SAVE" not in o[0][0]
+               and not ("APPEND" in o[0][0] and s.view)] + [self.op_noop(s)]
         for parts, _ in ops:
             self.say(s.n, "| " + self.show(parts))
         done = s.client.pipeline(*[parts for parts, _ in ops])
@@ -657,7 +657,7 @@ class Run(Hand):
         ops = []
         for s in self.rng.sample(able, min(len(able), self.rng.choice((2, 2, 3, 4)))):
             parts, after = self.rng.choice(kind)(self, s)
-            text = self.show(parts[:1])
+            text = parts[0]
             # What * is, is up to the others. Adding flags comes to the same in any order; "-" and "=" do not.
             if re.search(r"STORE .*( FLAGS|-FLAGS|UNCHANGEDSINCE)|:\*|BODY\[|RFC822([ )]|\.TEXT)", text):
                 continue

@@ -305,7 +305,7 @@ class Hand:
             parts, after = None, None
         else:
             parts, after = self.choose(s)
-            if re.search(r":\*|UNCHANGEDSINCE|^(CREATE|DELETE|RENAME) ", self.show(parts[:1])):
+            if re.search(r":\*|UNCHANGEDSINCE|^(CREATE|DELETE|RENAME) ", parts[0]):
                 return self.command(s)
             parts = self.unsynced(parts)
         delay, failed = self.rng.random() ** 2 * 0.005, []
