@@ -50,6 +50,7 @@ class Session:
         self.client = self.view = None
         self.idling = False
         self.saved = None
+        self.left_out = set()           # of a COPY or MOVE at once with others: what they must have taken
         self.validity = None            # of the mailbox, when it was selected
 
     @property
@@ -308,9 +309,10 @@ class Run(Hand):
             nonlocal uids
             if not c.ok and c.done.name != "NO":
                 raise Broken(f"COPY: {c.done}")
-            if raced and move and c.ok:         # each message is moved by one of them; it says which it has got
-                said = c.code("COPYUID")
-                uids = expand(said[1]) if said else []
+            said = c.code("COPYUID")
+            if raced and c.ok and (move or said):       # each message is moved by one of them; it says which it has got
+                got = expand(said[1]) if said else []
+                s.left_out, uids = set(uids) - set(got), got
             if name in s.account.model.folders and not (s.view.readonly and move):
                 self.ok_or_gone(s, c, uids)
             s.account.model.copy(s.view, uids, name, c, move=move)
@@ -677,8 +679,12 @@ class Run(Hand):
             s.client.uid_state = a.uid_state
         # In the order of their UIDs; who found something gone comes behind who took it.
         for _, c, after in sorted(started, key=lambda x: self.place(x[1])):
-            after(c, True) if "MOVE" in c.name else after(c)
-        for s, _, _ in started:
+            after(c, True) if c.name in ("COPY", "UID COPY", "MOVE", "UID MOVE") else after(c)
+        for s, c, _ in started:
+            late = s.left_out & {m.uid for m in s.view.folder.certain()}
+            s.left_out = set()
+            if late:
+                raise Broken(f"{c} left out {sorted(late)}, which are there (RFC 3501 section 6.4.7)")
             self.check(s, s.client.ok("NOOP"))
 
     def trees_at_once(self):
