@@ -62,6 +62,32 @@ drop_uses(struct folders *f, struct bytes name, bool below)
 	buf_fini(&new);
 }
 
+static bool
+is_ours(const char *name)
+{
+	return bytes_starts(text(name), text(MAILDIR_STEM "."));
+}
+
+/* A session that was at work in a mailbox while it was deleted may have put ledger, lock and index into its directory
+ * again, where they say nothing now, and would keep it from going. */
+static void
+sweep_level(int parent, const char *name)
+{
+	int dir = dir_open(parent, name), copy = dir == -1 || folders_has_mail(dir) ? -1 : dir_open(dir, ".");
+	DIR *d = copy == -1 ? NULL : fdopendir(copy);
+	struct dirent *e;
+
+	if (d) {
+		while ((e = readdir(d)) != NULL)
+			if (is_ours(e->d_name))
+				(void)unlinkat(dir, e->d_name, 0);
+		closedir(d);
+	} else {
+		fd_close(&copy);
+	}
+	fd_close(&dir);
+}
+
 /* Directories that are only names of levels go with the last folder below them. */
 static void
 prune(struct folders *f, const char *path)
@@ -75,10 +101,20 @@ prune(struct folders *f, const char *path)
 		int parent = folders_parent(f, rest, &last);
 		char *slash = strrchr(rest, '/');
 
+		if (parent != -1)
+			sweep_level(parent, last);
 		gone = parent != -1 && (unlinkat(parent, last, AT_REMOVEDIR) == 0 || errno == ENOENT);
 		fd_close(&parent);
 		*(slash ? slash : rest) = '\0';
 	}
+}
+
+/* A directory that is neither a mailbox nor a level of one is no reason to refuse its name. */
+static void
+prune_fs(struct folders *f, const char *path)
+{
+	if (f->layout == FOLDERS_FS)
+		prune(f, path);
 }
 
 static enum folder_result
@@ -90,15 +126,14 @@ failed(struct folders *f, const char *what, struct bytes name)
 
 /* ---- DELETE ---- */
 
-/* Directories with names of their own are other folders; all else is this one's, so are those named as ours are: no
- * folder is (mail/folder_name.h), and what is in them was expunged from this one. */
+/* Directories with names of their own are other folders; all else is this one's, what it kept of expunged mail, too. */
 static bool
 stays(int dir, const struct dirent *e)
 {
 	struct stat st;
 
 	if (strcmp(e->d_name, "cur") == 0 || strcmp(e->d_name, "new") == 0 || strcmp(e->d_name, "tmp") == 0
-	    || bytes_starts(text(e->d_name), text(MAILDIR_STEM ".")))
+	    || is_ours(e->d_name))
 		return false;
 	if (fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return true;
@@ -388,7 +423,10 @@ static enum folder_result
 rename_tree(struct folders *f, const struct folder_tree *t, const struct folder_entry *e, struct bytes to)
 {
 	size_t n = folder_tree_below(t, e);
+	char path[FOLDER_PATH_MAX];
 
+	if (folder_path(f->layout, to, path))
+		prune_fs(f, path);
 	if (folder_is_below(to, e->name) || !all_free(f, e, n, to))
 		return FOLDER_BAD_NAME;
 	if (!folders_spend(f, e, n, to) || !copy_uses(f, e->name, to))
@@ -483,6 +521,7 @@ rename_inbox(struct folders *f, const struct folder_tree *t, struct bytes to, co
 
 	if (t->mailboxes >= FOLDERS_MAX)
 		return FOLDER_MANY;
+	prune_fs(f, path);
 	if (!is_free(f, to))
 		return FOLDER_BAD_NAME;
 	if (!write_down(f, &r))

@@ -288,6 +288,33 @@ test_in_place(void **state)
 	folders_close(&f);
 }
 
+/* What a session that was at work puts into the directory of a deleted mailbox, and what that kept of expunged mail. */
+static void
+test_left_behind(void **state)
+{
+	static const char *const files[] = { "/hermod.lock", "/hermod.ledger", "/hermod.index" };
+	struct folders *f = opened();
+	char path[4096];
+
+	(void)state;
+	CREATE(f, "a");
+	CREATE(f, "a/b");
+	path_of("a", "/hermod.expunged", path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	DELETE(f, "a");
+	for (size_t i = 0; i < LEN(files) && layout == FOLDERS_FS; i++) {
+		path_of("a", files[i], path);
+		close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	}
+	RENAME(f, "a/b", "c");
+	RENAME(f, "c", "a");
+	assert_list(f, "INBOX a");
+	path_of("a", "/hermod.expunged", path);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_clean();
+	folders_close(&f);
+}
+
 /* ---- UIDVALIDITY ---- */
 
 static void
@@ -832,7 +859,8 @@ main(void)
 #define BOTH(t)	cmocka_unit_test_setup_teardown(t, begin_maildirpp, test_dir_remove), \
 		cmocka_unit_test_setup_teardown(t, begin_fs, test_dir_remove)
 	const struct CMUnitTest tests[] = {
-		BOTH(test_create), BOTH(test_delete), BOTH(test_in_place), BOTH(test_uidvalidity), BOTH(test_uidvalidity_of_others),
+		BOTH(test_create), BOTH(test_delete), BOTH(test_in_place), BOTH(test_left_behind), BOTH(test_uidvalidity),
+		BOTH(test_uidvalidity_of_others),
 		BOTH(test_rename), BOTH(test_is), BOTH(test_rename_inbox), BOTH(test_subscribe), BOTH(test_uses), BOTH(test_odd),
 		BOTH(test_temporaries), BOTH(test_of_others), BOTH(test_lock), BOTH(test_long_names), BOTH(test_many),
 		cmocka_unit_test_setup_teardown(test_mbox, begin_maildirpp, test_dir_remove),
