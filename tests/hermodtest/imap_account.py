@@ -179,7 +179,7 @@ class Store(Model):
         for old, new in moved.items():
             folder = self.folders[new] = self.folders.pop(old)
             # A new UIDVALIDITY only where that name had one that is not less: doc/mailbox-layout.md.
-            folder.may_change = self.may_change(folder, new)
+            folder.may_change, folder.former = self.may_change(folder, new), old
         return True
 
     def may_change(self, folder, name):
@@ -196,7 +196,9 @@ class Store(Model):
             for m in folder.messages.values():
                 m.modseq = (0, 0)
             folder.uidvalidity = None
-        folder.may_change = False
+            if getattr(folder, "former", None):         # it had the new one before it had the new name
+                self.validities.setdefault(folder.former, {})[value] = folder
+        folder.may_change, folder.former = False, None
         self.validity(name, value)
 
     # ---- messages ----

@@ -28,8 +28,9 @@ class Act:
     def begun(self):
         """The command that was under way may have seen it, or not."""
 
-    def over(self, how=None):
-        """All that look from now on see it. how: what the command made of the flags that it found."""
+    def over(self, how=None, certain=True):
+        """All that look from now on see it. how: what the command made of the flags that it found;
+        certain: it was OK."""
 
 
 class Arrival(Act):
@@ -41,7 +42,7 @@ class Arrival(Act):
         self.m = self.model.append(self.name, self.octets, self.flags, None, "OK")
         self.m.limbo = True
 
-    def over(self, how=None):
+    def over(self, how=None, certain=True):
         self.folder.event += 1
         self.m.born, self.m.limbo, self.m.died = self.folder.event, False, None
 
@@ -54,7 +55,7 @@ class Removal(Act):
     def begun(self):
         self.m.limbo = True
 
-    def over(self, how=None):
+    def over(self, how=None, certain=True):
         if self.m.died is None:
             self.model.remove(self.folder, self.m)
 
@@ -71,10 +72,10 @@ class Flags(Act):
         self.folder.event += 1
         self.m.values.append((self.folder.event, frozenset([self.old, self.new])))
 
-    def over(self, how=None):
+    def over(self, how=None, certain=True):
         how = how or (lambda v: v)
         values = {frozenset(how(self.new))}
-        if frozenset(how(self.old)) == self.old:
+        if not certain or frozenset(how(self.old)) == self.old:
             values.add(self.new)
         if self.m.died is None:
             self.folder.event += 1
@@ -349,13 +350,13 @@ class Hand:
         how = None
         for kind, _, uids, change in (m for m in getattr(after, "maybe", ()) if m[0] == "flags"):
             m = getattr(act, "m", None)
-            if kind and m and s.view.folder is act.folder and m.uid in uids:
+            if kind and m and s.view.folder is act.folder and not s.view.readonly and m.uid in uids:
                 how = change
         mine = s.view and s.view.folder is act.folder
         if mine and act.done:
             s.view.told(model.level(c))
         if act.done:
-            act.over(how)
+            act.over(how, c.ok)
         if mine and act.done:
             model.check(s.box, s.view)
         else:
