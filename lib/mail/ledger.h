@@ -142,7 +142,8 @@ bool		 ledger_modseq_reserve(struct ledger *l, uint64_t highest);
 
 struct ledger_names {
 	struct ledger_header header;
-	struct bytes	file;		/* mapped: the first copy as long as it was; names borrow from it */
+	struct bytes	file;		/* the first copy; names borrow from it */
+	struct buf	room;		/* owned; where it is */
 	uint64_t	inode;
 	struct ledger_state state;	/* to be compared with what ledger_state said when the places were noted */
 };

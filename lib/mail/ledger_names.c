@@ -1,35 +1,27 @@
 /* SPDX-License-Identifier: ISC */
-/* The first copy of a ledger, mapped: names are read where a note says that they stand. */
+/* The first copy of a ledger, unread: names are found where a note says that they stand. */
 #include "mail/ledger.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/little.h"
 #include "base/mem.h"
 
-/* Nobody writes to it but at its end, nor cuts it: those who write it anew give it another inode. */
+/* Not mapped: another program may cut it, and names may not go while they are in use. */
 static bool
-map_file(struct ledger_names *n, int fd)
+read_file(struct ledger_names *n, int fd)
 {
 	struct stat st;
-	void *p;
 
-	if (fstat(fd, &st) == -1)
+	if (fstat(fd, &st) == -1 || !file_slurp_from(fd, &n->room))
 		return false;
-	errno = EINVAL;
-	if (st.st_size < LEDGER_HEADER || st.st_size > LEDGER_MAX)
-		return false;
-	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED)
-		return false;
-	n->file = bytes_of(p, (size_t)st.st_size);
+	n->file = buf_bytes(&n->room);
 	n->inode = st.st_ino;
-	n->state.octets = (uint64_t)st.st_size;
+	n->state.octets = n->file.n;
 	n->state.changed[0] = st.st_ctim;
 	return true;
 }
@@ -40,32 +32,32 @@ ledger_names_open(struct ledger_names *n, int dir, const char *stem)
 	struct ledger_cursor c;
 	char name[LEDGER_STEM_MAX + 16];
 	struct stat second;
-	int fd;
+	int fd, saved;
 	bool good;
 
 	must(strlen(stem) <= LEDGER_STEM_MAX);
 	memset(n, 0, sizeof *n);
+	buf_init(&n->room, LEDGER_MAX);
 	snprintf(name, sizeof name, "%s.ledger", stem);
 	fd = file_open(dir, name, O_RDONLY, 0);
-	good = fd != -1 && map_file(n, fd);
+	good = fd != -1 && read_file(n, fd);
 	fd_close(&fd);
 	snprintf(name, sizeof name, "%s.ledger2", stem);
 	if (good && fstatat(dir, name, &second, AT_SYMLINK_NOFOLLOW) == 0)
 		n->state.changed[1] = second.st_ctim;
-	if (!good)
-		return false;
-	if (ledger_begin(n->file, &n->header, &c) && n->header.inode == n->inode)
+	if (good && ledger_begin(n->file, &n->header, &c) && n->header.inode == n->inode)
 		return true;
+	saved = good ? EINVAL : errno;
 	ledger_names_close(n);
-	errno = EINVAL;
+	errno = saved;
 	return false;
 }
 
 void
 ledger_names_close(struct ledger_names *n)
 {
-	if (n->file.n > 0)
-		munmap((void *)(uintptr_t)n->file.p, n->file.n);
+	if (n->room.max > 0)
+		buf_fini(&n->room);
 	memset(n, 0, sizeof *n);
 }
 

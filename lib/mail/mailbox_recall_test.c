@@ -367,6 +367,33 @@ test_damage(void **state)
 	(void)state;
 }
 
+/* What a session has recalled another program cannot take away from it. */
+static void
+test_cut_meanwhile(void **state)
+{
+	static const char *const files[] = { "hermod.ledger", "hermod.ledger2" };
+	struct mailbox *m;
+
+	(void)state;
+	make_box();
+	m = opened();
+	assert_true(scan(m));
+	for (size_t i = 0; i < LEN(files); i++) {
+		char path[400];
+
+		path_of(path, files[i]);
+		assert_int_equal(truncate(path, 70), 0);
+	}
+	for (size_t i = 0; i < MAILS; i++) {
+		struct buf text;
+
+		buf_init(&text, 1000);
+		assert_true(mailbox_text(m, i, &text));
+		buf_fini(&text);
+	}
+	mailbox_close(&m);
+}
+
 /* The record is whole, but where it says that its name is there stands another: a ledger from elsewhere. */
 static void
 test_other_name(void **state)
@@ -480,7 +507,7 @@ main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, begin, test_dir_remove)
 	const struct CMUnitTest tests[] = {
-		T(test_recalls), T(test_goes_on), T(test_changes), T(test_damage), T(test_other_name), T(test_other_boot),
+		T(test_recalls), T(test_goes_on), T(test_changes), T(test_damage), T(test_cut_meanwhile), T(test_other_name), T(test_other_boot),
 		T(test_not_settled), T(test_odd_suffix), T(test_empty), T(test_many_flags),
 	};
 

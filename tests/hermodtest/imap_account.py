@@ -24,9 +24,8 @@ def below(name, top):
 class Tree:
     """RFC 3501 sections 6.3.3 to 6.3.9 as this suite does them. Names are as on the wire, without a separator last."""
 
-    def __init__(self, layout):
-        # What hermod account add makes: folders of Maildir++, which in fs are none.
-        self.names = {"INBOX"} if layout == "fs" else {"INBOX", *USES}
+    def __init__(self):
+        self.names = {"INBOX", *USES}           # what hermod account add makes
         self.subscribed = set(USES)
         self.uses = dict(USES)                  # lines of hermod.special-use; of what is not there they say nothing
 
@@ -42,7 +41,7 @@ class Tree:
     def answer(self, verb, name, to=None):
         """OK, or the response code of a NO."""
         if verb == "CREATE":
-            return "CANNOT" if name == "INBOX" else "ALREADYEXISTS" if name in self.names else "OK"
+            return "ALREADYEXISTS" if name in self.names else "OK"
         if verb == "DELETE":
             return "CANNOT" if name == "INBOX" else "OK" if name in self.names \
                 else "HASCHILDREN" if self.is_level(name) else "NONEXISTENT"
@@ -126,9 +125,9 @@ class Tree:
 class Store(Model):
     """The model, with what others do in the Maildir: it has no UIDs to tell, they are given by who looks first."""
 
-    def __init__(self, layout):
+    def __init__(self):
         super().__init__()
-        self.tree = Tree(layout)
+        self.tree = Tree()
         self.folders = {name: Folder() for name in self.tree.names}
         self.murky = set()              # names that a mailbox had and gave up before its UIDVALIDITY was asked for
         self.damaged = set()            # folders whose index was, and not all sessions have looked again
@@ -242,7 +241,7 @@ class Store(Model):
 class Account:
     def __init__(self, user, maildir, layout):
         self.user, self.path, self.layout = user, maildir, layout
-        self.model = Store(layout)
+        self.model = Store()
         self.uid_state = {}
         self.clerk = None               # a connection that is none of the sessions: it asks what the model has to know
 
