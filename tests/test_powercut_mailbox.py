@@ -518,7 +518,7 @@ class Judge:
 
     def fail(self, text):
         raise AssertionError(f"{self.where}, step {self.run.steps.index(self.step) if self.step.after else 'none'} "
-                             f"({self.step.kind} {self.step.about}): {text}")
+                             f"({self.step.kind} {self.step.about}): {text}\n{self.suite.log()[-2000:]}")
 
     def build(self, tree):
         self.suite.tries += 1

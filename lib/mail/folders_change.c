@@ -69,7 +69,8 @@ is_ours(const char *name)
 }
 
 /* A session that was at work in a mailbox while it was deleted may have put ledger, lock and index into its directory
- * again, where they say nothing now, and would keep it from going. */
+ * again, where they say nothing now, and would keep it from going; a folder that a crash kept from being made whole may
+ * have left parts without mail. */
 static void
 sweep_level(int parent, const char *name)
 {
@@ -82,6 +83,8 @@ sweep_level(int parent, const char *name)
 			if (is_ours(e->d_name))
 				(void)unlinkat(dir, e->d_name, 0);
 		closedir(d);
+		(void)unlinkat(dir, "new", AT_REMOVEDIR);
+		(void)unlinkat(dir, "tmp", AT_REMOVEDIR);
 	} else {
 		fd_close(&copy);
 	}
@@ -505,6 +508,10 @@ empty_inbox(struct folders *f, struct bytes to, const struct timespec *until)
 
 	if (dir == -1)
 		return errno == ENOENT;		/* it was not begun, or is deleted again */
+	if (!folders_has_mail(dir)) {		/* a level into which it was not made whole: nobody would see mail there */
+		fd_close(&dir);
+		return true;
+	}
 	for (unsigned pass = 0; good && moved > 0 && pass < PASSES; pass++) {
 		moved = 0;
 		good = move_part(f, dir, "new", until, &moved) && move_part(f, dir, "cur", until, &moved);

@@ -853,6 +853,36 @@ test_faults(void **state)
 				try_each(&changes[i], faults[k].call, faults[k].how);
 }
 
+/* A power cut may bring back a directory that was in the way, and had been removed: no mailbox, so no mail may go there,
+ * and no reason not to go on. */
+static void
+test_inbox_to_what_is_none(void **state)
+{
+	char path[4096], part[4096 + 8];
+	struct folders *f;
+
+	(void)state;
+#ifndef HERMOD_FAULTS
+	skip();
+#endif
+	f = opened();
+	prepare_tree(f);
+	folders_close(&f);
+	assert_false(run_in_fork(&changes[3], "mkdirat", 1, "kill"));
+	path_of("x", "", path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(part, sizeof part, "%s/new", path);
+	assert_int_equal(mkdir(part, 0700), 0);
+	f = opened();
+	assert_clean();
+	assert_int_equal(look(f, "INBOX").n, 2);
+	CREATE(f, "more");
+	RENAME(f, "INBOX", "x");
+	assert_int_equal(look(f, "INBOX").n, 0);
+	assert_int_equal(look(f, "x").n, 2);
+	folders_close(&f);
+}
+
 int
 main(void)
 {
@@ -864,7 +894,7 @@ main(void)
 		BOTH(test_rename), BOTH(test_is), BOTH(test_rename_inbox), BOTH(test_subscribe), BOTH(test_uses), BOTH(test_odd),
 		BOTH(test_temporaries), BOTH(test_of_others), BOTH(test_lock), BOTH(test_long_names), BOTH(test_many),
 		cmocka_unit_test_setup_teardown(test_mbox, begin_maildirpp, test_dir_remove),
-		cmocka_unit_test(test_faults),
+		cmocka_unit_test_setup_teardown(test_inbox_to_what_is_none, begin_fs, test_dir_remove), cmocka_unit_test(test_faults),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
