@@ -10,6 +10,7 @@ import os
 import re
 import threading
 import time
+import zlib
 
 from hermodtest.imap_account import SYSTEM
 from hermodtest.proc import wait_for
@@ -235,8 +236,9 @@ class Hand:
                 first, second = (open(p, "rb").read() for p in both)
             except FileNotFoundError:
                 return False
-            same = len(first) >= 64 and first[64:] == second[64:] and first[:24] == second[:24]
-            if not same:                        # what was done last is not mended yet
+            whole = first[64:] == second[64:] and first[:24] == second[:24] and all(
+                zlib.crc32(x[:60]) == int.from_bytes(x[60:64], "little") for x in (first, second))
+            if not whole:                       # what was done last is not mended yet
                 return False
             if how == "remove":
                 os.unlink(path)
