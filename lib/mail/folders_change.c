@@ -219,6 +219,18 @@ delete_fs(struct folders *f, struct bytes name, const char *path)
 	return cross_out(f) ? FOLDER_OK : failed(f, "remove", name);
 }
 
+/* Who has it selected holds its directories, whatever their names: without a cur it is no mailbox for him either
+ * (mailbox_in_place), from now on and not only when all is removed. */
+static void
+put_out_of_use(struct folders *f, const char *aside)
+{
+	int dir = dir_open(f->root, aside);
+
+	if (dir == -1 || renameat(dir, "cur", dir, "cur.removed") == -1)
+		log_errno("mailbox %s: sessions that have %s selected are not told yet", f->what, aside);
+	fd_close(&dir);
+}
+
 static enum folder_result
 delete_maildirpp(struct folders *f, struct bytes name, const char *path)
 {
@@ -227,6 +239,7 @@ delete_maildirpp(struct folders *f, struct bytes name, const char *path)
 	folders_aside_name(REMOVED_PREFIX, aside);
 	if (renameat(f->root, path, f->root, aside) == -1 || !dir_sync(f->root))
 		return failed(f, "remove", name);
+	put_out_of_use(f, aside);
 	drop_uses(f, name, false);
 	return FOLDER_OK;
 }

@@ -21,6 +21,7 @@
 
 #define TEMPORARY_PREFIX ".tmp."		/* of file_replace */
 #define DEPTH_MAX	(FOLDER_LEVELS_MAX + 10)
+#define PASSES		3			/* over a directory to which a session adds meanwhile */
 
 void
 folders_aside_name(const char *prefix, char name[ASIDE_NAME])
@@ -41,8 +42,8 @@ static bool
 remove_entry(int dir, const char *name, struct removal *r, unsigned depth)
 {
 	struct stat st;
-	int below;
-	bool good;
+	int below, keep;
+	bool good = false;
 
 	errno = EAGAIN;
 	if (r->left == 0)
@@ -60,9 +61,14 @@ remove_entry(int dir, const char *name, struct removal *r, unsigned depth)
 	below = dir_open(dir, name);
 	if (below == -1)
 		return errno == ENOENT;
-	good = remove_content(below, r, depth + 1);
+	errno = ENOTEMPTY;
+	for (int i = 0; i < PASSES && !good && errno == ENOTEMPTY; i++)
+		good = remove_content(below, r, depth + 1)
+		    && (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT);
+	keep = errno;
 	fd_close(&below);
-	return good && (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT);
+	errno = keep;
+	return good;
 }
 
 static bool

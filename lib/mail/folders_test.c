@@ -883,6 +883,28 @@ test_inbox_to_what_is_none(void **state)
 	folders_close(&f);
 }
 
+/* Who has a deleted mailbox selected knows even while its content is not removed yet. */
+static void
+test_deleted_in_use(void **state)
+{
+	struct folders *f;
+	struct mailbox *m;
+
+	(void)state;
+#ifndef HERMOD_FAULTS
+	skip();
+#endif
+	f = opened();
+	prepare_tree(f);
+	assert_int_equal(folders_mailbox(f, text("a"), &m), FOLDER_OK);
+	assert_true(mailbox_scan(m) && mailbox_in_place(m));
+	assert_false(run_in_fork(&changes[1], "unlinkat", layout == FOLDERS_FS ? 3 : 1, "kill"));
+	assert_false(folders_there(f, text("a")) && look(f, "a").n > 0);
+	assert_false(mailbox_in_place(m));
+	mailbox_close(&m);
+	folders_close(&f);
+}
+
 int
 main(void)
 {
@@ -894,7 +916,8 @@ main(void)
 		BOTH(test_rename), BOTH(test_is), BOTH(test_rename_inbox), BOTH(test_subscribe), BOTH(test_uses), BOTH(test_odd),
 		BOTH(test_temporaries), BOTH(test_of_others), BOTH(test_lock), BOTH(test_long_names), BOTH(test_many),
 		cmocka_unit_test_setup_teardown(test_mbox, begin_maildirpp, test_dir_remove),
-		cmocka_unit_test_setup_teardown(test_inbox_to_what_is_none, begin_fs, test_dir_remove), cmocka_unit_test(test_faults),
+		cmocka_unit_test_setup_teardown(test_inbox_to_what_is_none, begin_fs, test_dir_remove), BOTH(test_deleted_in_use),
+		cmocka_unit_test(test_faults),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
