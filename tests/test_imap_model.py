@@ -711,10 +711,13 @@ class Run(Hand):
             self.say(s.n, f"=    {c.done}"[:200])
         names = {r.data.mailbox for r in self.ask(a, 'LIST "" *').of("LIST")}
         subscribed = {r.data.mailbox for r in self.ask(a, 'LSUB "" *').of("LSUB")}
+        seen = {n: self.ask(a, f"STATUS {n} (UIDVALIDITY MESSAGES)").of("STATUS")[0].data[1]
+                for n in sorted(names) if any(below(n, t) for t in touched)}
         for order in itertools.permutations(started):
-            tree = a.model.tree.copy()
-            if all(tree.do(*op) == (c.done.code or (c.done.name,))[0] for _, op, c in order) \
-                    and (tree.names, tree.subscribed) == (names, subscribed):
+            tree, which = a.model.tree.copy(), dict(a.model.folders)
+            if all(self.follow(tree, which, op) == (c.done.code or (c.done.name,))[0] for _, op, c in order) \
+                    and (tree.names, tree.subscribed) == (names, subscribed) \
+                    and all(self.may_be(a, n, which[n], items) for n, items in seen.items()):
                 break
         else:
             raise Broken(f"no order of {ops} comes to {[c.done for _, _, c in started]} and {sorted(names)}")
@@ -731,6 +734,31 @@ class Run(Hand):
                     self.identify(a, n)
         for s, _, c in started:
             self.check(s, c)
+
+    def follow(self, tree, which, op):
+        """Does it; which: {name: Folder}, None for one that is new, "INBOX" for one that has INBOX's messages."""
+        moved = tree.renames(*op[1:]) if op[0] == "RENAME" else {}
+        said = tree.do(*op)
+        if said == "OK" and op[0] == "CREATE":
+            which[op[1]] = None
+        elif said == "OK" and op[0] == "DELETE":
+            del which[op[1]]
+        elif said == "OK" and op[:2] == ("RENAME", "INBOX"):
+            which[op[2]] = "INBOX"
+        elif said == "OK":
+            for old, new in moved.items():
+                which[new] = which.pop(old)
+        return said
+
+    def may_be(self, a, name, folder, items):
+        """Whether that is what has the name now: one that was there before, or one that was made meanwhile."""
+        if folder == "INBOX" or name == "INBOX":
+            return True
+        if folder is None:
+            return items["MESSAGES"] == 0 and items["UIDVALIDITY"] not in {f.uidvalidity for f in a.model.folders.values()}
+        return len(folder.certain()) <= items["MESSAGES"] <= len(folder.alive()) and (
+            items["UIDVALIDITY"] == folder.uidvalidity
+            or (a.model.folders.get(name) is not folder and a.model.may_change(folder, name)))
 
     BENEATH = (op_fetch, op_store, op_search, op_expunge, op_noop)
 
