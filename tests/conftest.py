@@ -29,7 +29,7 @@ signal.signal(signal.SIGHUP, interrupted)
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="also the long forms of the tests, which take minutes each")
-    parser.addoption("--imap-seed", type=int, help="what test_imap_model does: a number that a failure has told")
+    parser.addoption("--imap-seed", help="what test_imap_model does: a number that a failure has told, or `random`")
     parser.addoption("--imap-commands", type=int, help="how many commands that is")
     parser.addoption("--cut-seed", type=int, help="what test_powercut_mailbox does, and which cuts: as a failure has told")
     parser.addoption("--cut-at", type=int, help="that cut alone")

@@ -70,18 +70,23 @@ is_ours(const char *name)
 
 /* A session that was at work in a mailbox while it was deleted may have put ledger, lock and index into its directory
  * again, where they say nothing now, and would keep it from going; a folder that a crash kept from being made whole may
- * have left parts without mail. */
+ * have left parts without mail. below: levels below it to which that may have happened, too. */
 static void
-sweep_level(int parent, const char *name)
+sweep_level(int parent, const char *name, unsigned below)
 {
 	int dir = dir_open(parent, name), copy = dir == -1 || folders_has_mail(dir) ? -1 : dir_open(dir, ".");
 	DIR *d = copy == -1 ? NULL : fdopendir(copy);
 	struct dirent *e;
 
 	if (d) {
-		while ((e = readdir(d)) != NULL)
-			if (is_ours(e->d_name))
+		while ((e = readdir(d)) != NULL) {
+			if (is_ours(e->d_name)) {
 				(void)unlinkat(dir, e->d_name, 0);
+			} else if (below > 0 && e->d_name[0] != '.') {
+				sweep_level(dir, e->d_name, below - 1);
+				(void)unlinkat(dir, e->d_name, AT_REMOVEDIR);
+			}
+		}
 		closedir(d);
 		(void)unlinkat(dir, "new", AT_REMOVEDIR);
 		(void)unlinkat(dir, "tmp", AT_REMOVEDIR);
@@ -93,7 +98,7 @@ sweep_level(int parent, const char *name)
 
 /* Directories that are only names of levels go with the last folder below them. */
 static void
-prune(struct folders *f, const char *path)
+prune(struct folders *f, const char *path, unsigned below)
 {
 	char rest[FOLDER_PATH_MAX];
 	const char *last;
@@ -105,19 +110,21 @@ prune(struct folders *f, const char *path)
 		char *slash = strrchr(rest, '/');
 
 		if (parent != -1)
-			sweep_level(parent, last);
+			sweep_level(parent, last, below);
+		below = 0;
 		gone = parent != -1 && (unlinkat(parent, last, AT_REMOVEDIR) == 0 || errno == ENOENT);
 		fd_close(&parent);
 		*(slash ? slash : rest) = '\0';
 	}
 }
 
-/* A directory that is neither a mailbox nor a level of one is no reason to refuse its name. */
+/* A directory that is neither a mailbox nor a level of one is no reason to refuse its name; nor are those below it, for
+ * there is no mailbox either. */
 static void
 prune_fs(struct folders *f, const char *path)
 {
 	if (f->layout == FOLDERS_FS)
-		prune(f, path);
+		prune(f, path, FOLDER_LEVELS_MAX);
 }
 
 static enum folder_result
@@ -201,7 +208,7 @@ strip(struct folders *f, const char *path, uint64_t inode)
 	fd_close(&aside);
 	fd_close(&dir);
 	if (good)
-		prune(f, path);
+		prune(f, path, 0);
 	return good;
 }
 
@@ -431,7 +438,7 @@ rename_fs(struct folders *f, struct bytes from, struct bytes to)
 	if (!good)
 		return failed(f, "rename", from);
 	drop_uses(f, from, true);
-	prune(f, old);
+	prune(f, old, 0);
 	return FOLDER_OK;
 }
 

@@ -307,6 +307,14 @@ test_left_behind(void **state)
 		close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 	}
 	RENAME(f, "a/b", "c");
+	if (layout == FOLDERS_FS) {
+		path_of("a", "", path);
+		(void)mkdir(path, 0700);
+		path_of("a/z", "", path);
+		assert_int_equal(mkdir(path, 0700), 0);
+		path_of("a/z", "/hermod.ledger", path);
+		close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	}
 	RENAME(f, "c", "a");
 	assert_list(f, "INBOX a");
 	path_of("a", "/hermod.expunged", path);
