@@ -591,8 +591,10 @@ class Run(Hand):
         fate = s.fate
         c = self.attempt(s, parts)
         self.say(s.n, f"    {fate}: {c.done}"[:200])
-        if parts[0].startswith("APPEND") and c.done and c.done.name == "NO" and not s.client.bye:
-            return after(c)                     # it was refused before its first octet, and nobody looked
+        refused = c.done and c.done.name == "NO" and not s.client.bye
+        if refused and (parts[0].startswith("APPEND")
+                        or (fate == "changed" and s.view.readonly and "EXPUNGE" in parts[0])):
+            return after(c)                     # before anything was done or looked at
         s.client.at_end()
         if not s.client.bye:
             raise Broken(f"{c}: what was selected is {fate}, and no BYE (doc/architecture.md)")
