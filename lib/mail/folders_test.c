@@ -861,6 +861,20 @@ test_faults(void **state)
 				try_each(&changes[i], faults[k].call, faults[k].how);
 }
 
+/* With the tree of prepare_tree; only where a child can be killed at a call. */
+static struct folders *
+for_a_kill(void)
+{
+	struct folders *f;
+
+#ifndef HERMOD_FAULTS
+	skip();
+#endif
+	f = opened();
+	prepare_tree(f);
+	return f;
+}
+
 /* A power cut may bring back a directory that was in the way, and had been removed: no mailbox, so no mail may go there,
  * and no reason not to go on. */
 static void
@@ -870,11 +884,7 @@ test_inbox_to_what_is_none(void **state)
 	struct folders *f;
 
 	(void)state;
-#ifndef HERMOD_FAULTS
-	skip();
-#endif
-	f = opened();
-	prepare_tree(f);
+	f = for_a_kill();
 	folders_close(&f);
 	assert_false(run_in_fork(&changes[3], "mkdirat", 1, "kill"));
 	path_of("x", "", path);
@@ -899,11 +909,7 @@ test_deleted_in_use(void **state)
 	struct mailbox *m;
 
 	(void)state;
-#ifndef HERMOD_FAULTS
-	skip();
-#endif
-	f = opened();
-	prepare_tree(f);
+	f = for_a_kill();
 	assert_int_equal(folders_mailbox(f, text("a"), &m), FOLDER_OK);
 	assert_true(mailbox_scan(m) && mailbox_in_place(m));
 	assert_false(run_in_fork(&changes[1], "unlinkat", layout == FOLDERS_FS ? 3 : 1, "kill"));

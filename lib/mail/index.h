@@ -83,9 +83,9 @@ void		 index_load(struct index *x, uint32_t uidvalidity, uint64_t told);
  * needed, for all is as it was left in this life of the host. False: nothing is loaded now; index_load it.
  */
 bool		 index_look(struct index *x, uint32_t uidvalidity);
-/* False: the records live in this process alone; others neither see nor keep them. */
 /* Removes both files: the next index_load, of any process, begins anew. False: errno. */
 bool		 index_forget(int dir, const char *stem);
+/* False: the records live in this process alone; others neither see nor keep them. */
 bool		 index_shared(const struct index *x);
 size_t		 index_count(const struct index *x);
 bool		 index_get(const struct index *x, size_t i, struct index_mail *out);	/* false: removed, or no such */
