@@ -2,59 +2,31 @@
 /*
  * auth/exchange.c - from a client's claim to a ticket:
  *
- *	login -> auth_start, auth_more -> mech.c -> account table or pam
- *	      -> ticket to become -> kept -> login may repeat it
+ *	login -> auth_start, auth_more -> mech.c -> lookup.c: account table, directory (a hash, when it is its turn, or keys for SCRAM), pam,
+ *	                               |              or a certificate
+ *	                               -> bearer.c: token.c, fetch -> lookup.c
+ *	      -> ticket to become -> kept -> login may repeat it (submission needs none)
  *
  * An exchange belongs to the channel it began on and to no other; its number means
- * nothing elsewhere. Whatever is wrong with name or password gets the same words
- * after the same work.
+ * nothing elsewhere. What login says of a client's certificate counts when tls has vouched for it. Whatever is wrong with
+ * name or password gets the same words after the same work.
  */
-#include "auth/auth.h"
+#include "auth/exchange.h"
 
 #include <stdio.h>
-#include <sys/queue.h>
 
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "proto/sasl_oauth.h"
 
 #define EXCHANGES_MAX	2000	/* in one process */
 #define EXCHANGE_MS	120000	/* for all of it */
-#define PAM_MS		40000	/* pam itself gives up after 30 s */
 #define BECOME_MS	10000
 
 #define FAILED_TEXT "wrong user name or password"
 #define UNAVAILABLE_TEXT "logins cannot be checked just now, try again later"
-
-struct exchange {
-	TAILQ_ENTRY(exchange) link;
-	struct exchanges *all;
-	uint64_t	 id;
-	struct channel	*channel;	/* borrowed: goes with it */
-	uint32_t	 frame;		/* to be answered; 0: none, the client's turn */
-	struct mech	*mech;		/* owned; NULL once the password is not needed any more */
-	struct arena	*arena;		/* owned */
-	struct timer	 timer;		/* until it expires, or until a failure is told */
-	struct bytes	 protocol, mechanism, client, session, user;	/* in the arena */
-	struct account	 account;	/* in the arena; set when there is one */
-	bool		 known, failed;
-	struct peers	*asked;		/* pam or become, while one is asked */
-	uint64_t	 call;
-	unsigned char	 ticket[32];
-};
-
-struct exchanges {
-	struct daemon	*d;
-	const struct auth_settings *s;
-	struct accounts	*accounts;
-	struct penalties *penalties;	/* owned */
-	struct peers	*become, *pam;	/* pam: NULL without system accounts */
-	TAILQ_HEAD(, exchange) list;
-	uint32_t	 n;
-	uint64_t	 last_id;
-	struct ipc_out	 out;
-};
 
 /* ---- the end of one ------------------------------------------------------------------- */
 
@@ -63,8 +35,13 @@ exchange_free(struct exchange *e)
 {
 	if (e->call)
 		peers_cancel(e->asked, e->call);
+	if (e->turns)
+		turn_leave(e->turns, &e->turn);
+	lookup_fini(&e->lookup);
+	directory_check_cancel(e->all->directory, e->check);
 	timer_clear(&e->timer);
 	mech_free(&e->mech);
+	buf_wipe(&e->token);
 	explicit_bzero(e->ticket, sizeof e->ticket);
 	TAILQ_REMOVE(&e->all->list, e, link);
 	e->all->n--;
@@ -72,15 +49,17 @@ exchange_free(struct exchange *e)
 	mem_free(e);
 }
 
-static void
-log_result(const struct exchange *e, const char *said)
+void
+exchange_log(const struct exchange *e, const char *result)
 {
-	log_info("%s: protocol=%s user=%s client=%s mechanism=%s result=%s", log_text(e->session),
-	    log_text(e->protocol), log_text(e->user), log_text(e->client), log_text(e->mechanism), said);
+	const char *tls = e->tls.n > 0 ? " tls=\"" : "";
+
+	log_info("%s: protocol=%s user=%s client=%s mechanism=%s%s%s%s result=%s", log_value(e->session), log_value(e->protocol),
+	    log_value(e->user), log_value(e->client), log_value(e->mechanism), tls, log_text(e->tls), tls[0] ? "\"" : "", result);
 }
 
-static void
-answer(struct exchange *e, struct ipc_auth_step *step)
+void
+exchange_answer(struct exchange *e, struct ipc_auth_step *step)
 {
 	step->exchange = e->id;
 	ipc_put_auth_step(&e->all->out, e->frame, step);
@@ -92,28 +71,32 @@ answer(struct exchange *e, struct ipc_auth_step *step)
 static void
 end(struct exchange *e, enum auth_result r, const char *words)
 {
-	answer(e, &(struct ipc_auth_step){ .result = r, .text = text(words) });
+	exchange_answer(e, &(struct ipc_auth_step){ .result = r, .text = text(words) });
 	e->all->d->served++;
 	exchange_free(e);
 }
 
-static void
-unavailable(struct exchange *e)
+void
+exchange_unavailable(struct exchange *e)
 {
-	log_result(e, "unavailable");
+	exchange_log(e, "unavailable");
 	end(e, AUTH_UNAVAILABLE, UNAVAILABLE_TEXT);
 }
 
 /* The same words for all that can be wrong, some time later for who tries often. */
-static void
-failed(struct exchange *e)
+void
+exchange_failed(struct exchange *e)
 {
-	uint64_t wait = penalty_failed(e->all->penalties, e->client, clock_mono_ms());
+	uint64_t wait_ms = penalty_failed(e->all->penalties, e->client, e->user, clock_mono_ms());
+	uint64_t now_us = clock_mono_us(), left_us = penalty_left(wait_ms, now_us - e->asked_us);
 
-	log_result(e, "failed");
+	keeper_changed(e->all->keeper);
+	exchange_log(e, "failed");
 	mech_free(&e->mech);
+	buf_wipe(&e->token);
 	e->failed = true;
-	timer_set(&e->timer, wait);
+	e->told_us = now_us + left_us;
+	timer_set(&e->timer, left_us / 1000);
 }
 
 static void
@@ -121,12 +104,19 @@ on_timer(void *arg)
 {
 	struct exchange *e = arg;
 
+	/* The timer counts whole milliseconds from when it was set: what is left of one would tell how long the work took. */
 	if (e->failed)
+		clock_sleep_until(e->told_us);
+	if (e->failed && e->status)
+		bearer_tell(e);
+	else if (e->failed)
 		end(e, AUTH_FAILED, FAILED_TEXT);
 	else if (e->frame)
-		unavailable(e);
+		exchange_unavailable(e);
+	else if (e->told)
+		exchange_free(e);
 	else {
-		log_result(e, "expired");
+		exchange_log(e, "expired");
 		exchange_free(e);
 	}
 }
@@ -144,12 +134,22 @@ on_kept(void *arg, struct ipc_in *in)
 		if (in)
 			log_warn("%s: become did not keep the ticket of %s", log_text(e->session),
 			    log_text(e->account.name));
-		unavailable(e);
+		exchange_unavailable(e);
 		return;
 	}
-	log_result(e, "ok");
-	answer(e, &(struct ipc_auth_step){ .result = AUTH_OK, .account = e->account.name,
+	exchange_log(e, "ok");
+	exchange_answer(e, &(struct ipc_auth_step){ .result = AUTH_OK, .account = e->account.name,
 	    .ticket = bytes_of(e->ticket, sizeof e->ticket) });
+	e->all->d->served++;
+	exchange_free(e);
+}
+
+/* submission serves them itself. */
+static void
+passed_without_session(struct exchange *e)
+{
+	exchange_log(e, "ok");
+	exchange_answer(e, &(struct ipc_auth_step){ .result = AUTH_OK, .account = e->account.name });
 	e->all->d->served++;
 	exchange_free(e);
 }
@@ -157,8 +157,14 @@ on_kept(void *arg, struct ipc_in *in)
 static void
 passed(struct exchange *e)
 {
-	penalty_passed(e->all->penalties, e->client);
+	penalty_passed(e->all->penalties, e->client, e->user, clock_mono_ms());
+	keeper_changed(e->all->keeper);
 	mech_free(&e->mech);
+	buf_wipe(&e->token);
+	if (bytes_eq(e->protocol, text("smtp"))) {
+		passed_without_session(e);
+		return;
+	}
 	random_fill(e->ticket, sizeof e->ticket);
 	ipc_put_ticket(&e->all->out, 0, &(struct ipc_ticket){
 		.ticket = bytes_of(e->ticket, sizeof e->ticket), .account = e->account.name,
@@ -169,96 +175,100 @@ passed(struct exchange *e)
 	buf_wipe(&e->all->out.frame);
 }
 
-static void
-decided(struct exchange *e, enum verdict v)
+void
+exchange_decided(struct exchange *e, enum verdict v)
 {
 	switch (v) {
 	case YES:	passed(e); return;
-	case NO:	failed(e); return;
+	case NO:	exchange_failed(e); return;
 	case NOT_SURE:	break;
 	}
-	unavailable(e);
-}
-
-/* ---- the password --------------------------------------------------------------------------- */
-
-static void
-on_pam(void *arg, struct ipc_in *in)
-{
-	struct exchange *e = arg;
-	struct ipc_pam_answer a;
-	enum verdict v = NOT_SURE;
-
-	e->call = 0;
-	if (in && in->type == IPC_pam_answer && ipc_get_pam_answer(in, &a))
-		v = a.verdict == YES ? YES : a.verdict == NO ? NO : NOT_SURE;
-	/* PAM may know users who have no mailbox here. */
-	decided(e, v == YES && (!e->known || e->account.state != ACCOUNT_ACTIVE) ? NO : v);
-}
-
-static void
-ask_pam(struct exchange *e)
-{
-	struct bytes password = mech_password(e->mech);
-
-	if (e->user.n > 256 || bytes_find(password, '\0') < password.n) {
-		failed(e);
-		return;
-	}
-	ipc_put_pam_check(&e->all->out, 0, &(struct ipc_pam_check){ .user = e->user, .password = password,
-	    .service = text(e->all->s->pam_service), .client = e->client });
-	e->asked = e->all->pam;
-	e->call = peers_call(e->asked, &e->all->out, PAM_MS, on_pam, e);
-	buf_wipe(&e->all->out.frame);
-}
-
-/* A name that nobody has costs as much as one with a wrong password; of system users PAM is asked
- * in either case. */
-static void
-check(struct exchange *e)
-{
-	const struct account_settings *s = &e->all->s->account;
-	enum verdict v;
-
-	e->user = arena_copy(e->arena, mech_user(e->mech));
-	v = accounts_get(e->all->accounts, e->user, e->arena, &e->account);
-	e->known = v == YES;
-	if (v == NOT_SURE)
-		unavailable(e);
-	else if (e->all->pam && bytes_find(e->user, '@') == e->user.n && (!e->known || e->account.system))
-		ask_pam(e);
-	else {
-		if (e->known && !s->allow_plain_passwords && bytes_starts(e->account.password, text("{PLAIN}")))
-			log_warn("account %s: its password is {PLAIN}, which counts only with "
-			    "allow_plain_passwords = yes", log_text(e->account.name));
-		decided(e, account_check_password(e->known ? &e->account : NULL, mech_password(e->mech),
-		    s->allow_plain_passwords));
-	}
+	exchange_unavailable(e);
 }
 
 /* ---- questions --------------------------------------------------------------------------------- */
 
-static void
-go_on(struct exchange *e, enum mech_result r, struct bytes challenge)
+void
+exchange_go_on(struct exchange *e, enum mech_result r, struct bytes challenge)
 {
 	switch (r) {
 	case MECH_MORE:
-		answer(e, &(struct ipc_auth_step){ .result = AUTH_CONTINUE, .challenge = challenge });
+		exchange_answer(e, &(struct ipc_auth_step){ .result = AUTH_CONTINUE, .challenge = challenge });
 		return;
 	case MECH_CREDENTIALS:
-		check(e);
+		look_for_password(e);
+		return;
+	case MECH_KEYS:
+		look_for_keys(e);
+		return;
+	case MECH_CERTIFICATE:
+		look_at_certificate(e);
+		return;
+	case MECH_IDENTIFIED:
+		look_for_identified(e);
+		return;
+	case MECH_PASSED:
+		exchange_decided(e, e->known ? YES : NO);
 		return;
 	case MECH_FAILED:
-		failed(e);
+		if (e->user.n == 0)		/* it may have said a name before it went wrong */
+			e->user = arena_copy(e->arena, mech_user(e->mech));
+		exchange_failed(e);
 		return;
 	case MECH_UNKNOWN:
-		log_result(e, "unknown-mechanism");
+		exchange_log(e, "unknown-mechanism");
 		end(e, AUTH_FAILED, "this mechanism is not offered");
 		return;
 	case MECH_BROKEN:
 		break;
 	}
-	unavailable(e);
+	exchange_unavailable(e);
+}
+
+/* The one that waits longest for what its client says next. NULL: none does. */
+static struct exchange *
+idle(struct exchanges *x)
+{
+	struct exchange *longest = NULL, *e;
+
+	TAILQ_FOREACH(e, &x->list, link)
+		if (e->frame == 0 && (!longest || e->asked_us < longest->asked_us))
+			longest = e;
+	return longest;
+}
+
+static struct exchange *
+worst(struct exchanges *x, struct bytes client)
+{
+	struct turns *const turns[] = { x->hashes, x->by_pam, x->by_directory };
+	struct exchange *e = NULL;
+
+	for (size_t i = 0; i < LEN(turns) && !e; i++)
+		e = turns_worst(turns[i], client);
+	return e;
+}
+
+/* Too many at once: one that has failed is told so now, and makes room for another that may be right; or one that waits for its turn,
+ * of an address with more failures; or one whose client has left, or takes its time. */
+static bool
+make_room(struct exchanges *x, struct bytes client)
+{
+	struct exchange *e;
+
+	TAILQ_FOREACH(e, &x->list, link)
+		if (e->failed) {
+			end(e, AUTH_FAILED, FAILED_TEXT);
+			return true;
+		}
+	if ((e = worst(x, client)) != NULL) {
+		exchange_unavailable(e);
+		return true;
+	}
+	if (!(e = idle(x)))
+		return false;
+	exchange_log(e, "expired");
+	exchange_free(e);
+	return true;
 }
 
 static struct exchange *
@@ -270,16 +280,50 @@ exchange_new(struct exchanges *x, struct channel *c, uint32_t frame, const struc
 	e->id = ++x->last_id;
 	e->channel = c;
 	e->frame = frame;
-	e->arena = arena_new(1 << 18);
+	e->asked_us = clock_mono_us();
+	e->arena = arena_new(1 << 20);
+	lookup_init(&e->lookup, x->directory, lookup_known, e);
 	e->protocol = arena_copy(e->arena, start->protocol);
 	e->mechanism = arena_copy(e->arena, start->mechanism);
 	e->client = arena_copy(e->arena, start->client);
 	e->session = arena_copy(e->arena, start->session_id);
+	e->tls = arena_copy(e->arena, start->tls);
+	e->bearer = bytes_case_eq(e->mechanism, text("OAUTHBEARER")) ? OAUTHBEARER
+	    : bytes_case_eq(e->mechanism, text("XOAUTH2")) ? XOAUTH2 : NO_BEARER;
+	buf_init(&e->token, SASL_OAUTH_TOKEN_MAX);
 	timer_init(&e->timer, &x->d->loop, on_timer, e);
 	timer_set(&e->timer, EXCHANGE_MS);
 	TAILQ_INSERT_TAIL(&x->list, e, link);
 	x->n++;
 	return e;
+}
+
+static void
+begin(struct exchange *e, const struct ipc_auth_start *ask, bool binds)
+{
+	/* Where none is offered that binds, a client is right to say that it could (RFC 5802 section 6). */
+	const struct mech_channel channel = { binds ? ask->exporter : text(NULL), binds ? ask->end_point : text(NULL) };
+	struct bytes challenge = { 0 };
+
+	if (e->bearer && ask->has_initial) {
+		bearer_take(e, ask->initial);
+	} else if (e->bearer) {
+		exchange_go_on(e, MECH_MORE, challenge);
+	} else {
+		enum mech_result r = mech_start(e->mech, e->mechanism, &channel, ask->has_initial ? &ask->initial : NULL, &challenge);
+
+		exchange_go_on(e, r, challenge);
+	}
+}
+
+/* Nothing: there is none, or nobody who could know has said so. */
+static struct bytes
+vouched(const struct exchanges *x, const struct ipc_auth_start *ask)
+{
+	if (ask->addresses.n == 0 || voucher_holds(&x->voucher, ask->addresses, ask->voucher, clock_mono_ms()))
+		return ask->addresses;
+	log_warn("%s: protocol=%s a certificate that nobody vouches for", log_text(ask->session_id), log_text(ask->protocol));
+	return text(NULL);
 }
 
 static bool
@@ -288,19 +332,24 @@ start(struct exchanges *x, struct channel *c, struct ipc_in *in)
 	uint32_t frame = in->id;
 	struct ipc_auth_start ask;
 	struct bytes challenge = { 0 };
+	char offered[MECHANISMS_MAX];
 	struct exchange *e;
 
 	if (!ipc_get_auth_start(in, &ask) || frame == 0)
 		return false;
 	e = exchange_new(x, c, frame, &ask);
+	e->addresses = arena_copy(e->arena, vouched(x, &ask));
+	mechanisms_offered(x->mechanisms, (ask.exporter.n + ask.end_point.n > 0 ? CHANNEL_BINDS : 0)
+	    | (e->addresses.n > 0 ? CHANNEL_CERTIFIED : 0), offered);
 	if (!ask.secure && !x->s->allow_insecure_auth) {	/* PLAIN and LOGIN show the password */
-		log_result(e, "not-encrypted");
+		exchange_log(e, "not-encrypted");
 		end(e, AUTH_FAILED, "logins need an encrypted connection");
-	} else if (x->n > EXCHANGES_MAX || !(e->mech = mech_new()))
-		unavailable(e);
+	} else if (!mechanism_in(offered, ask.mechanism)) {
+		exchange_go_on(e, MECH_UNKNOWN, challenge);
+	} else if ((x->n > EXCHANGES_MAX && !make_room(x, e->client)) || (!e->bearer && !(e->mech = mech_new(ask.protocol))))
+		exchange_unavailable(e);
 	else
-		go_on(e, mech_start(e->mech, e->mechanism, ask.has_initial ? &ask.initial : NULL, &challenge),
-		    challenge);
+		begin(e, &ask, strstr(offered, "-PLUS") != NULL);
 	return true;
 }
 
@@ -323,9 +372,16 @@ more(struct exchanges *x, struct channel *c, struct ipc_in *in)
 	struct bytes challenge = { 0 };
 	struct exchange *e;
 
-	if (!ipc_get_auth_more(in, &ask) || frame == 0)
+	if (!ipc_get_auth_more(in, &ask) || (frame == 0 && !ask.cancel))
 		return false;
 	e = find(x, c, ask.exchange);
+	if (frame == 0) {		/* its client has left */
+		if (e && !e->frame) {
+			exchange_log(e, "cancelled");
+			exchange_free(e);
+		}
+		return true;
+	}
 	if (!e || e->frame) {		/* none, expired, or another's; or out of turn */
 		ipc_put_auth_step(&x->out, frame, &(struct ipc_auth_step){ .result = AUTH_UNAVAILABLE,
 		    .exchange = ask.exchange, .text = text(UNAVAILABLE_TEXT) });
@@ -333,11 +389,19 @@ more(struct exchanges *x, struct channel *c, struct ipc_in *in)
 		return true;
 	}
 	e->frame = frame;
-	if (ask.cancel) {
-		log_result(e, "cancelled");
+	e->asked_us = clock_mono_us();
+	if (e->told) {
+		end(e, AUTH_FAILED, FAILED_TEXT);
+	} else if (ask.cancel) {
+		exchange_log(e, "cancelled");
 		end(e, AUTH_FAILED, "the login was cancelled");
-	} else
-		go_on(e, mech_step(e->mech, ask.response, &challenge), challenge);
+	} else if (e->bearer) {
+		bearer_take(e, ask.response);
+	} else {
+		enum mech_result r = mech_step(e->mech, ask.response, &challenge);
+
+		exchange_go_on(e, r, challenge);
+	}
 	return true;
 }
 
@@ -371,17 +435,37 @@ exchanges_open(void *owner)
 	return ((struct exchanges *)owner)->n;
 }
 
+static uint32_t
+share(uint64_t all, const struct auth_settings *s)
+{
+	return all > s->workers ? (uint32_t)(all / s->workers) : 1;
+}
+
 struct exchanges *
-exchanges_new(struct daemon *d, const struct auth_settings *s, struct accounts *a)
+exchanges_new(struct daemon *d, const struct auth_settings *s, const struct mechanism_settings *m, struct accounts *a,
+    const unsigned char secret[ACCOUNT_SECRET], const struct voucher_key *v, struct tokens *t, struct penalties *p,
+    struct keeper *k)
 {
 	struct exchanges *x = mem_alloc(sizeof *x);
 
 	x->d = d;
 	x->s = s;
+	x->mechanisms = m;
 	x->accounts = a;
-	x->penalties = penalties_new();
+	x->secret = secret;
+	x->voucher = *v;
+	x->tokens = t;
+	x->penalties = p;
+	x->keeper = k;
+	/* What the others take at once, shared by the workers; of the directory's one is under way and one is there for when it is answered. */
+	x->hashes = turns_new(&d->loop, p, 0);
+	x->by_pam = turns_new(&d->loop, p, share(s->pam_processes, s));
+	x->by_directory = turns_new(&d->loop, p, share(2 * s->directory_workers, s));
 	x->become = daemon_peers(d, "become");
+	x->fetch = daemon_peers(d, "fetch");
 	x->pam = s->account.system_accounts ? daemon_peers(d, "pam") : NULL;
+	if (s->account.directory != 0)
+		x->directory = directory_new(&d->loop, daemon_peers(d, "directory"), s->account.directory_timeout_ms);
 	TAILQ_INIT(&x->list);
 	/* Where two processes count from the same number, an answer of one fits the other. */
 	random_fill(&x->last_id, sizeof x->last_id);
@@ -394,8 +478,12 @@ exchanges_free(struct exchanges **x)
 {
 	while (!TAILQ_EMPTY(&(*x)->list))
 		exchange_free(TAILQ_FIRST(&(*x)->list));
-	penalties_free(&(*x)->penalties);
+	turns_free(&(*x)->hashes);
+	turns_free(&(*x)->by_pam);
+	turns_free(&(*x)->by_directory);
+	directory_free(&(*x)->directory);
 	ipc_out_fini(&(*x)->out);
+	explicit_bzero(&(*x)->voucher, sizeof (*x)->voucher);
 	mem_free(*x);
 	*x = NULL;
 }

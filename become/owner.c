@@ -31,12 +31,7 @@ owner_allowed(const struct become_settings *s, struct owner o, uid_t self_uid, g
 static bool
 component_ok(struct bytes c)
 {
-	if (c.n == 0 || c.n > 255 || bytes_eq(c, text(".")) || bytes_eq(c, text("..")))
-		return false;
-	for (size_t i = 0; i < c.n; i++)
-		if (c.p[i] < ' ' || c.p[i] == 0x7f)
-			return false;
-	return true;
+	return c.n > 0 && c.n <= 255 && !bytes_eq(c, text(".")) && !bytes_eq(c, text("..")) && !bytes_has_control(c);
 }
 
 bool

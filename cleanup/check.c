@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "cleanup/cleanup.h"
+#include "mail/nexthop.h"
 
 #define ADDRESS_MAX	1024	/* these as in `deliver` of mail/messages.def */
 #define TRANSPORT_MAX	32
-#define NEXTHOP_MAX	256
 #define MAILBOX_MAX	1024
 #define TEXT_MAX	1024	/* of all else that a client said */
 
@@ -11,10 +11,7 @@
 static bool
 is_clean(struct bytes s, size_t max)
 {
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] < ' ' || s.p[i] == 0x7f)
-			return false;
-	return s.n <= max;
+	return s.n <= max && !bytes_has_control(s);
 }
 
 static const char *
@@ -30,7 +27,7 @@ check_recipient(struct recipient *r)
 	r->state = RCPT_WAITING;
 	r->attempts = r->uncertain = 0;
 	r->last_s = 0;
-	r->last_reply = (struct bytes){ 0 };
+	r->last_reply = r->remote = r->command = r->said = (struct bytes){ 0 };
 	return NULL;
 }
 
@@ -105,7 +102,7 @@ check_size(struct envelope *e, uint64_t octets, struct arena *a)
 }
 
 static const char *
-check_origin(const struct envelope *e)
+check_client(const struct envelope *e)
 {
 	if (!is_clean(e->account, TEXT_MAX) || !is_clean(e->client, TEXT_MAX)
 	    || !is_clean(e->client_name, TEXT_MAX) || !is_clean(e->helo, TEXT_MAX)
@@ -116,8 +113,18 @@ check_origin(const struct envelope *e)
 	return NULL;
 }
 
+/* How much a message may say of where it comes from is known by who hands it in. Whom it is to be reported to hangs on that. */
+static const char *
+check_peer(const char *peer, struct envelope *e)
+{
+	if (strcmp(peer, "bounce") == 0)	/* RFC 3461 section 6.1 */
+		return e->sender.n > 0 || e->origin < ORIGIN_NOTICE ? "a notification that does not say so, or has a sender" : NULL;
+	e->origin = strcmp(peer, "pickup") == 0 ? ORIGIN_LOCAL_USER : ORIGIN_CLIENT;
+	return NULL;
+}
+
 const char *
-check_envelope(struct bytes records, uint64_t octets, int64_t now_s, struct arena *a, struct envelope *e)
+check_envelope(const char *peer, struct bytes records, uint64_t octets, int64_t now_s, struct arena *a, struct envelope *e)
 {
 	const char *wrong;
 
@@ -131,13 +138,13 @@ check_envelope(struct bytes records, uint64_t octets, int64_t now_s, struct aren
 		return "no recipient";
 	if (!is_clean(e->sender, ADDRESS_MAX))
 		return "the sender's address";
-	if ((wrong = check_origin(e)) || (wrong = check_edits(e, octets)) || (wrong = check_size(e, octets, a)))
+	if ((wrong = check_peer(peer, e)) || (wrong = check_client(e)) || (wrong = check_edits(e, octets)) || (wrong = check_size(e, octets, a)))
 		return wrong;
 	for (size_t i = 0; i < e->nrcpts; i++)
 		if ((wrong = check_recipient(&e->rcpts[i])))
 			return wrong;
 	e->arrival_s = now_s;
-	e->attempts = 0;
+	e->attempts = e->delay_told = 0;
 	e->next_s = 0;
 	e->hold_reason = (struct bytes){ 0 };
 	return NULL;

@@ -25,7 +25,7 @@ put_fault(enum fault f, struct envelope *e, struct recipient *r, struct header_e
 	case FINAL_LF:		r->final = text("a\n@x"); break;
 	case ORIGINAL_NUL:	r->original = OCTETS("a\0b"); break;
 	case TRANSPORT_EMPTY:	r->transport = text(""); break;
-	case NEXTHOP_LONG:	r->nexthop = bytes_of(long_text, 257); break;
+	case NEXTHOP_LONG:	r->nexthop = bytes_of(long_text, 321); break;
 	case MAILBOX_CONTROL:	r->mailbox = text("maildir:/m\x7f"); break;
 	case HELO_LF:		e->helo = text("x\ny"); break;
 	case ENVID_LF:		e->envid = text("x\ny"); break;
@@ -55,14 +55,15 @@ test_faults(void **state)
 	for (enum fault f = NONE; f < FAULTS; f++) {
 		struct recipient r = { .original = text("A@x.example"), .final = text("a@x.example"),
 		    .transport = text("local"), .nexthop = text("a@x.example"), .mailbox = text("maildir:/m"),
-		    .state = RCPT_DELIVERED, .attempts = 5, .last_reply = text("x") };
+		    .state = RCPT_DELIVERED, .attempts = 5, .last_reply = text("x"), .remote = text("x"),
+		    .command = text("x"), .said = text("x") };
 		struct header_edit d[] = {
 			{ .op = EDIT_INSERT, .text = text("Received: by x\r\n\tfor y\r\nX: y\r\n") },
 			{ .op = EDIT_DELETE, .offset = 10, .octets = 5 },
 			{ .op = EDIT_REPLACE, .offset = 15, .octets = 85, .text = text("A: b\r\n") },
 		};
 		struct envelope e = { .sender = text("s@x.example"), .helo = text("h"), .rcpts = &r, .nrcpts = 1,
-		    .edits = d, .nedits = 3, .attempts = 9, .next_s = 5, .hold_reason = text("x") }, got;
+		    .edits = d, .nedits = 3, .attempts = 9, .next_s = 5, .delay_told = 1, .hold_reason = text("x") }, got;
 		struct arena *a = arena_new(ENVELOPE_ARENA);
 		struct buf b;
 		const char *wrong;
@@ -70,18 +71,55 @@ test_faults(void **state)
 		put_fault(f, &e, &r, d);
 		buf_init(&b, ENVELOPE_MAX);
 		envelope_encode(&e, &b);
-		wrong = check_envelope(buf_bytes(&b), CONTENT_OCTETS, NOW, a, &got);
+		wrong = check_envelope("smtpd", buf_bytes(&b), CONTENT_OCTETS, NOW, a, &got);
 		if ((wrong == NULL) != (f == NONE))
 			fail_msg("fault %d: %s", f, wrong ? wrong : "not seen");
 		if (f == NONE) {	/* what only the queue may say */
 			assert_int_equal(got.arrival_s, NOW);
 			assert_int_equal(got.attempts, 0);
 			assert_int_equal(got.next_s, 0);
+			assert_int_equal(got.delay_told, 0);
 			assert_int_equal(got.hold_reason.n, 0);
+			assert_int_equal(got.rcpts[0].remote.n + got.rcpts[0].command.n + got.rcpts[0].said.n, 0);
 			assert_int_equal(got.rcpts[0].state, RCPT_WAITING);
 			assert_int_equal(got.rcpts[0].attempts, 0);
 			assert_int_equal(got.rcpts[0].last_reply.n, 0);
 		}
+		buf_fini(&b);
+		arena_free(&a);
+	}
+}
+
+static void
+test_origin(void **state)
+{
+	static const struct { const char *peer, *sender; enum origin said; bool fine; enum origin want; } rows[] = {
+		{ "smtpd", "s@x.example", ORIGIN_CLIENT, true, ORIGIN_CLIENT },
+		{ "smtpd", "", ORIGIN_NOTICE_POSTMASTER, true, ORIGIN_CLIENT },
+		{ "smtpd", "s@x.example", ORIGIN_LOCAL_USER, true, ORIGIN_CLIENT },
+		{ "pickup", "s@x.example", ORIGIN_CLIENT, true, ORIGIN_LOCAL_USER },
+		{ "pickup", "", ORIGIN_NOTICE, true, ORIGIN_LOCAL_USER },
+		{ "bounce", "", ORIGIN_NOTICE, true, ORIGIN_NOTICE },
+		{ "bounce", "", ORIGIN_NOTICE_POSTMASTER, true, ORIGIN_NOTICE_POSTMASTER },
+		{ "bounce", "", ORIGIN_CLIENT, false, ORIGIN_CLIENT },
+		{ "bounce", "s@x.example", ORIGIN_NOTICE, false, ORIGIN_CLIENT },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(rows); i++) {
+		struct recipient r = { .final = text("a@x.example"), .transport = text("local") };
+		struct envelope e = { .sender = text(rows[i].sender), .origin = rows[i].said, .rcpts = &r, .nrcpts = 1 }, got;
+		struct arena *a = arena_new(ENVELOPE_ARENA);
+		struct buf b;
+		const char *wrong;
+
+		buf_init(&b, ENVELOPE_MAX);
+		envelope_encode(&e, &b);
+		wrong = check_envelope(rows[i].peer, buf_bytes(&b), CONTENT_OCTETS, NOW, a, &got);
+		if ((wrong == NULL) != rows[i].fine)
+			fail_msg("row %zu: %s", i, wrong ? wrong : "not seen");
+		if (rows[i].fine)
+			assert_int_equal(got.origin, rows[i].want);
 		buf_fini(&b);
 		arena_free(&a);
 	}
@@ -92,6 +130,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_origin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

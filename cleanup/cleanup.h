@@ -15,21 +15,21 @@
 #define CLEANUP_SEGMENTS 49152	/* `segments` of deliver in mail/messages.def */
 
 struct cleanup_settings {
-	uint64_t	 minfree_octets, minfree_submission, minfree_inodes;
+	uint64_t	 minfree_octets, minfree_submission, minfree_notice, minfree_inodes;
 	uint64_t	 drafts;		/* open at once, of one asking process */
 	uint64_t	 early_ms;		/* for delivery before a message is made durable; 0: none */
 	unsigned	 sync_directory;	/* index into its words */
 };
-enum { SYNC_AUTO, SYNC_YES, SYNC_NO };
 
 extern const struct setting cleanup_settings[];
 
 /*
- * Decodes what another process sent and makes it a new message's: what only
- * the queue may say (states, attempts, times) is set here. NULL: fine; else
+ * Decodes what another process, the peer, sent and makes it a new message's: what only
+ * the queue may say (states, attempts, times, whose it is) is set here. NULL: fine; else
  * what is wrong, for the journal. *e is in the arena or borrows from records.
  */
-const char	*check_envelope(struct bytes records, uint64_t octets, int64_t now_s, struct arena *a, struct envelope *e);
+const char	*check_envelope(const char *peer, struct bytes records, uint64_t octets, int64_t now_s, struct arena *a,
+		    struct envelope *e);
 
 struct drafts;
 

@@ -161,14 +161,27 @@ client_of(struct drafts *ds, struct channel *c)
 
 /* ---- open ---- */
 
-/* The disk guard: new mail is refused while there is still room for all that was taken; that of other hosts
- * before that of our own users. */
+struct reserve { const char *setting; uint64_t octets, inodes; };
+
+/*
+ * What has to stay free: new mail is refused while there is still room for all that was taken; that of other
+ * hosts before that of our own users. Notifications go on behind that: each takes a message out of
+ * the queue, or a person's patience. The channel says who asks: smtpd may be lying.
+ */
+static struct reserve
+reserve_of(const struct cleanup_settings *s, const char *peer, bool submission)
+{
+	if (strcmp(peer, "bounce") == 0)
+		return (struct reserve){ "queue_minfree_notice", s->minfree_notice, 0 };
+	if (submission && strcmp(peer, "pickup") == 0)
+		return (struct reserve){ "queue_minfree_submission", s->minfree_submission, s->minfree_inodes };
+	return (struct reserve){ "queue_minfree", s->minfree_octets, s->minfree_inodes };
+}
+
 static bool
 has_space(struct drafts *ds, const struct client *cl, const struct ipc_open *asked)
 {
-	const struct cleanup_settings *s = ds->settings;
-	bool submission = asked->submission && strcmp(channel_peer(cl->channel), "pickup") == 0;	/* smtpd may be lying */
-	uint64_t minfree = submission ? s->minfree_submission : s->minfree_octets;
+	const struct reserve r = reserve_of(ds->settings, channel_peer(cl->channel), asked->submission);
 	uint64_t now = clock_mono_ms();
 
 	if (ds->space_ms == 0 || now - ds->space_ms >= SPACE_MS) {
@@ -178,16 +191,15 @@ has_space(struct drafts *ds, const struct client *cl, const struct ipc_open *ask
 			ds->octets = ds->inodes = 0;
 		}
 	}
-	if (ds->octets >= minfree && ds->octets - minfree >= asked->size_hint && ds->inodes >= s->minfree_inodes) {
+	if (ds->octets >= r.octets && ds->octets - r.octets >= asked->size_hint && ds->inodes >= r.inodes) {
 		ds->octets -= asked->size_hint;	/* until the next look */
 		return true;
 	}
 	if (ds->space_log_ms == 0 || now - ds->space_log_ms >= SPACE_LOG_MS) {
 		ds->space_log_ms = now;
 		log_warn("queue: no mail is taken: free octets=%llu files=%llu, %s=%llu"
-		    " queue_minfree_files=%llu: make room", (unsigned long long)ds->octets,
-		    (unsigned long long)ds->inodes, submission ? "queue_minfree_submission"
-		    : "queue_minfree", (unsigned long long)minfree, (unsigned long long)s->minfree_inodes);
+		    " queue_minfree_files=%llu: make room", (unsigned long long)ds->octets, (unsigned long long)ds->inodes,
+		    r.setting, (unsigned long long)r.octets, (unsigned long long)r.inodes);
 	}
 	return false;
 }
@@ -334,7 +346,7 @@ static bool
 check(struct draft *d)
 {
 	const char *wrong = d->records.full ? "too many records"
-	    : check_envelope(buf_bytes(&d->records), d->octets, clock_wall_s(), d->arena, &d->envelope);
+	    : check_envelope(channel_peer(d->client->channel), buf_bytes(&d->records), d->octets, clock_wall_s(), d->arena, &d->envelope);
 
 	if (wrong)
 		log_warn("queue %s: refused: its envelope is not as it must be: %s", d->file.id, wrong);

@@ -17,8 +17,7 @@ open_queue(struct daemon *d, const struct cleanup_settings *s, struct queue *q)
 
 	if (dir == -1 || !queue_open(q, dir, daemon_proc_fd(d)))
 		log_fatal("the queue cannot be opened");
-	if (s->sync_directory != SYNC_AUTO)
-		q->sync_dir = s->sync_directory == SYNC_YES;
+	queue_sync_as(q, s->sync_directory);
 	if (q->no_tmpfile && d->slot == 0)
 		queue_clean_tmp(q);
 }

@@ -2,7 +2,7 @@
 /*
  * imap-login/session.c - IMAP until the client is known: RFC 3501 sections 6.1 and
  * 6.2, with ID (RFC 2971), SASL-IR (RFC 4959), LITERAL+ (RFC 7888) and the response
- * codes of RFC 5530. There is no TLS here, so no STARTTLS.
+ * codes of RFC 5530. TLS is in tls, which has the socket from STARTTLS on.
  */
 #include <string.h>
 
@@ -14,12 +14,14 @@
 
 #define RESPONSE_MAX	(IMAP_LINE_LOGIN_MAX / 4 * 3)	/* octets of a SASL response, decoded */
 #define NO_PASSWORD	"NO [PRIVACYREQUIRED] a password must not travel in clear; connect with TLS"
+#define NO_LOGIN	"NO [CANNOT] LOGIN is not served here; use AUTHENTICATE, CAPABILITY lists with what"
 
 struct state {
 	struct imap_reader reader;	/* owned */
 	unsigned char	tag[IMAP_TAG_MAX];	/* of the command that is being answered */
 	size_t		tag_n;
 	bool		exchange;	/* the next line is a SASL response */
+	struct bytes	rest;		/* borrowed: what came behind the command */
 	const char	*wrong;		/* why the exchange is being cancelled; NULL: it is not */
 	unsigned	errors, commands;
 };
@@ -75,19 +77,48 @@ refuse(struct login_session *s, const char *what, const char *words)
 	return ++st->errors <= IMAP_LOGIN_ERRORS_MAX || bye(s, "too many errors");
 }
 
+/* LOGIN is PLAIN by another name. NULL: it may be said. */
 static const char *
-capability(const struct login_session *s)
+why_no_login(const struct login_session *s)
 {
-	return s->may_log_in ? imap_capability_login : imap_capability_closed;
+	if (!s->may_log_in)
+		return NO_PASSWORD;
+	return mechanism_in(s->mechanisms, text("PLAIN")) ? NULL : NO_LOGIN;
+}
+
+static void
+put_capability(struct login_session *s)
+{
+	struct bytes names = text(s->mechanisms);
+	struct buf *out = &s->conn.out;
+
+	buf_fmt(out, "CAPABILITY %s", s->may_log_in ? imap_capability_login : imap_capability_closed);
+	while (s->may_log_in && names.n > 0) {
+		buf_text(out, " AUTH=");
+		buf_add(out, bytes_cut(&names, ' '));
+	}
+	if (s->may_log_in && why_no_login(s))
+		buf_text(out, " LOGINDISABLED");
+	if (s->may_start_tls)
+		buf_text(out, " STARTTLS");
+}
+
+/* RFC 3501 section 6.2.1: nothing is said behind the handshake. */
+static void
+go_on(struct login_session *s)
+{
+	struct state *st = s->state;
+
+	imap_reader_init(&st->reader, &imap_limits_login);
 }
 
 static void
 greet(struct login_session *s)
 {
-	struct state *st = s->state;
-
-	imap_reader_init(&st->reader, &imap_limits_login);
-	buf_fmt(&s->conn.out, "* OK [CAPABILITY %s] Hermod IMAP ready\r\n", capability(s));
+	go_on(s);
+	buf_text(&s->conn.out, "* OK [");
+	put_capability(s);
+	buf_text(&s->conn.out, "] Hermod IMAP ready\r\n");
 }
 
 /* ---- commands, RFC 3501 sections 6.1 and 6.2: true to go on with the next one ---------------- */
@@ -96,7 +127,9 @@ static bool
 do_capability(struct login_session *s, const struct imap_cmd *cmd)
 {
 	(void)cmd;
-	buf_fmt(&s->conn.out, "* CAPABILITY %s\r\n", capability(s));
+	buf_text(&s->conn.out, "* ");
+	put_capability(s);
+	buf_text(&s->conn.out, "\r\n");
 	reply(s, "OK ", "that is all");
 	return true;
 }
@@ -131,8 +164,19 @@ do_id(struct login_session *s, const struct imap_cmd *cmd)
 static bool
 do_starttls(struct login_session *s, const struct imap_cmd *cmd)
 {
+	struct state *st = s->state;
+	struct buf ready;
+
 	(void)cmd;
-	return refuse(s, "BAD ", "TLS is not served here");
+	if (!s->may_start_tls)
+		return refuse(s, "BAD ", s->tls ? "TLS is on already" : "TLS is not served here");
+	buf_init(&ready, IMAP_TAG_MAX + 64);
+	buf_add(&ready, bytes_of(st->tag, st->tag_n));
+	buf_text(&ready, " OK go ahead\r\n");
+	buf_char(&ready, '\0');
+	login_start_tls(s, st->rest, (const char *)ready.p);
+	buf_fini(&ready);
+	return false;
 }
 
 /* As SASL PLAIN, RFC 4616: NUL name NUL password. */
@@ -143,8 +187,8 @@ do_login(struct login_session *s, const struct imap_cmd *cmd)
 	struct bytes initial;
 	bool fits;
 
-	if (!s->may_log_in)
-		return refuse(s, NO_PASSWORD, "");
+	if (why_no_login(s))
+		return refuse(s, why_no_login(s), "");
 	buf_init(&plain, RESPONSE_MAX);
 	buf_char(&plain, '\0');
 	buf_add(&plain, cmd->user);
@@ -167,7 +211,7 @@ do_authenticate(struct login_session *s, const struct imap_cmd *cmd)
 
 	if (!s->may_log_in)
 		return refuse(s, NO_PASSWORD, "");
-	if (!bytes_case_eq(cmd->mechanism, text("PLAIN")) && !bytes_case_eq(cmd->mechanism, text("LOGIN")))
+	if (!mechanism_in(s->mechanisms, cmd->mechanism))
 		return refuse(s, "NO ", "mechanism not served; CAPABILITY lists them");
 	if (!cmd->initial) {
 		login_auth(s, cmd->mechanism, NULL);
@@ -304,7 +348,7 @@ refusal(struct login_session *s, struct arena *a)
 	if (said == IMAP_BAD_TAG || said == IMAP_BAD_VERB)
 		return "BAD command not known";
 	if (cmd.verb == IMAP_LOGIN)
-		return s->may_log_in ? NULL : NO_PASSWORD;
+		return why_no_login(s);
 	if (cmd.verb == IMAP_ID)
 		return NULL;
 	return commands[cmd.verb] == NULL ? "BAD log in first" : "BAD no literal is wanted here";
@@ -356,6 +400,7 @@ input(struct login_session *s, struct bytes *in)
 	struct bytes run;
 	enum imap_read read = imap_reader_next(&st->reader, in, &run);
 
+	st->rest = *in;
 	if (st->reader.dropped > IMAP_LOGIN_DROPPED_MAX)
 		return bye(s, "command too long");
 	switch (read) {
@@ -382,7 +427,7 @@ fini(struct login_session *s)
 
 const struct login_protocol imap_login_protocol = {
 	.name = "imap", .state_octets = sizeof(struct state),
-	.greet = greet, .input = input, .challenge = challenge, .failed = failed,
+	.greet = greet, .go_on = go_on, .input = input, .challenge = challenge, .failed = failed,
 	.welcome = welcome, .fini = fini,
 	.busy = "* BYE [LIMIT] too many connections from you\r\n",
 	.slow = "* BYE [UNAVAILABLE] too busy for slow clients now; come back later\r\n",

@@ -97,6 +97,7 @@ test_commands(void **state)
 		{ "", "a1 ID NIL\r\n", IMAP_ID_RESPONSE "a1 OK nice to meet you\r\n" },
 		{ "", "a1 ID (\"name\" {3+}\r\nabc \"version\" NIL)\r\n", IMAP_ID_RESPONSE "a1 OK nice to meet you\r\n" },
 		{ "", "a1 STARTTLS\r\na2 NOOP\r\n", "a1 BAD TLS is not served here\r\na2" NOOP },
+		{ "", "a1 STARTTLS x\r\n", "a1 BAD more than the command takes\r\n" },
 		{ "", "a1 SELECT INBOX\r\n", "a1 BAD log in first\r\n" },
 		{ "", "a1 SELECT (((\r\n", "a1 BAD log in first\r\n" },		/* whatever its arguments are */
 		{ "", "a1 UID FETCH 1 FLAGS\r\n", "a1 BAD log in first\r\n" },
@@ -114,6 +115,49 @@ test_commands(void **state)
 	(void)state;
 	check_rows(true, rows, LEN(rows));
 	check(true, "", OCTETS("a1 NO\0OP\r\na2 NOOP\r\n"), "a1 BAD NUL in a line\r\na2" NOOP);
+}
+
+/* One that may: what came behind goes with it, for daemon/login.c to refuse. */
+static void
+test_starttls(void **state)
+{
+	static const struct { const char *said, *want; bool tls; } rows[] = {
+		{ "a1 STARTTLS\r\n", "<tls 0 behind, a1 OK go ahead>\r\n", false },
+		{ "a1 starttls\r\na2 NOOP\r\n", "<tls 9 behind, a1 OK go ahead>\r\n", false },
+		{ "a1 CAPABILITY\r\na2 STARTTLS\r\n", "* CAPABILITY " CLOSED " STARTTLS\r\na1 OK that is all\r\n"
+		    "<tls 0 behind, a2 OK go ahead>\r\n", false },
+		{ "a1 STARTTLS\r\n", "a1 BAD TLS is on already\r\n", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(rows); i++) {
+		struct testing t;
+
+		testing_init(&t, false, "");
+		buf_clear(&t.s.conn.out);
+		t.s.tls = rows[i].tls;
+		t.s.may_start_tls = !rows[i].tls;
+		testing_feed(&t, text(rows[i].said));
+		assert_row_bytes(rows[i].said, buf_bytes(&t.s.conn.out), text(rows[i].want));
+		testing_fini(&t);
+	}
+}
+
+/* Behind the handshake there is no greeting. */
+static void
+test_goes_on(void **state)
+{
+	struct testing t;
+
+	(void)state;
+	testing_init(&t, true, "");
+	imap_login_protocol.fini(&t.s);
+	buf_clear(&t.s.conn.out);
+	imap_login_protocol.go_on(&t.s);
+	assert_int_equal(t.s.conn.out.n, 0);
+	testing_feed(&t, text("a1 NOOP\r\n"));
+	assert_bytes_equal(buf_bytes(&t.s.conn.out), text("a1" NOOP));
+	testing_fini(&t);
 }
 
 static void
@@ -375,6 +419,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_greeting),
 		cmocka_unit_test(test_commands),
+		cmocka_unit_test(test_starttls),
+		cmocka_unit_test(test_goes_on),
 		cmocka_unit_test(test_login),
 		cmocka_unit_test(test_authenticate),
 		cmocka_unit_test(test_closed),

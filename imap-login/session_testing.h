@@ -60,6 +60,13 @@ login_cancel(struct login_session *s)
 }
 
 void
+login_start_tls(struct login_session *s, struct bytes rest, const char *ready)
+{
+	buf_fmt(&s->conn.out, "<tls %zu behind, %.*s>\r\n", rest.n, (int)strcspn(ready, "\r"), ready);
+	s->guest.ending = true;
+}
+
+void
 login_end(struct login_session *s, const char *why)
 {
 	buf_fmt(&s->conn.out, "<end%s%s>\r\n", why != NULL ? ": " : "", why != NULL ? why : "");
@@ -71,6 +78,7 @@ testing_init(struct testing *t, bool may_log_in, const char *script)
 {
 	*t = (struct testing){ .script = script };
 	t->s.may_log_in = may_log_in;
+	snprintf(t->s.mechanisms, sizeof t->s.mechanisms, "PLAIN LOGIN");
 	t->s.state = mem_alloc(imap_login_protocol.state_octets);
 	buf_init(&t->in, 1 << 20);
 	buf_init(&t->s.conn.out, 1 << 24);

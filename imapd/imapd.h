@@ -48,7 +48,7 @@ struct view {
 	size_t		recent;		/* of them */
 	size_t		exists, recent_told;	/* as the client was told last */
 	uint64_t	highest;	/* HIGHESTMODSEQ as told */
-	uint32_t	keywords;	/* told in FLAGS: a bit each, as mailbox_keyword has them */
+	uint64_t	keywords;	/* a hash of the names that were told in FLAGS */
 	struct imap_range *saved;	/* owned: result of SEARCH that was saved, in UIDs (RFC 5182) */
 	size_t		saved_n;
 };
@@ -136,6 +136,8 @@ uint32_t view_keyword(struct session *s, struct bytes name);
 
 void	do_fetch(struct session *s, struct imap_cmd *cmd);
 void	do_search(struct session *s, struct imap_cmd *cmd);
+/* A command is answered NO: of a SEARCH that should be saved nothing is, RFC 5182 section 2.1. */
+void	search_refused(struct session *s, const struct imap_cmd *cmd);
 
 void	do_list(struct session *s, struct imap_cmd *cmd);	/* LSUB, too */
 void	do_create(struct session *s, struct imap_cmd *cmd);

@@ -91,6 +91,7 @@ read_text(struct search *x)
 
 	if (!look(x) || x->text != NULL)
 		return !x->lost;
+	x->header = bytes_of(NULL, 0);		/* it may be in what is let go for that */
 	if ((x->text = message_read(x->s, x->i, MESSAGE_MAX)) == NULL)
 		return lose(x);
 	if (!x->known && !mailbox_data(box, x->i, &x->data)) {
@@ -356,9 +357,8 @@ judge(struct search *x, size_t place)
 /* RFC 5182: in UIDs, so that no EXPUNGE changes it. A range may hold UIDs between two messages that are next to each
  * other: there will never be a message of those. */
 static void
-save(struct search *x, const uint32_t *found, size_t n)
+save(struct view *v, const uint32_t *found, size_t n)
 {
-	struct view *v = &x->s->view;
 	struct imap_range *saved = n > 0 ? mem_array(n, sizeof *saved) : NULL;
 	size_t ranges = 0;
 
@@ -375,12 +375,11 @@ save(struct search *x, const uint32_t *found, size_t n)
 	v->saved_n = ranges;
 }
 
-/* Of a SEARCH that ends with NO nothing is saved: RFC 5182 section 2.1. */
-static void
-save_nothing(struct search *x)
+void
+search_refused(struct session *s, const struct imap_cmd *cmd)
 {
-	if ((x->cmd->search.returns & IMAP_RETURN_SAVE) != 0)
-		save(x, NULL, 0);
+	if (cmd->verb == IMAP_SEARCH && (cmd->search.returns & IMAP_RETURN_SAVE) != 0)
+		save(&s->view, NULL, 0);
 }
 
 /* ---- from the command to keys; false: the client was answered ---- */
@@ -422,7 +421,7 @@ take_text(struct search *x, struct key *k)
 		k->cost = HEADER;
 	if (needle_init(&k->needle, k->is->text, x->charset, x->arena))
 		return true;
-	save_nothing(x);
+	search_refused(x->s, x->cmd);
 	reply(x->s, x->cmd, "NO [LIMIT] a text that is searched for has at most %d octets", NEEDLE_MAX);
 	return false;
 }
@@ -497,7 +496,7 @@ take_charset(struct search *x)
 	x->charset = name.n > 0 ? charset_find(name) : charset_any();
 	if (x->charset != NULL)
 		return true;
-	save_nothing(x);
+	search_refused(x->s, x->cmd);
 	buf_init(&names, 4096);
 	charset_names(&names);
 	reply(x->s, x->cmd, "NO [BADCHARSET (%.*s)] that charset is unknown", BYTES_FMT(buf_bytes(&names)));
@@ -609,7 +608,7 @@ search_extended(struct search *x)
 	if (returns != IMAP_RETURN_SAVE)
 		put_esearch(x, found, n);
 	if ((returns & IMAP_RETURN_SAVE) != 0)
-		save(x, found, n);
+		save(&x->s->view, found, n);
 	mem_free(found);
 }
 
@@ -641,7 +640,7 @@ do_search(struct session *s, struct imap_cmd *cmd)
 	if (good)
 		run(&x);
 	if (x.failed || x.large)
-		save_nothing(&x);
+		search_refused(s, cmd);
 	if (good && x.failed)
 		reply(s, cmd, "NO [UNAVAILABLE] some of the messages cannot be read now");
 	else if (good && x.large)

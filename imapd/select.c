@@ -72,13 +72,12 @@ do_select(struct session *s, struct imap_cmd *cmd)
 void
 do_close(struct session *s, struct imap_cmd *cmd)
 {
-	if (cmd->verb == IMAP_CLOSE && !s->view.read_only && mailbox_in_place(s->view.box) && view_look(s)
-	    && !expunge_deleted(s, NULL)) {
-		reply_errno(s, cmd, "the mailbox");
+	if (cmd->verb == IMAP_CLOSE && !s->view.read_only && mailbox_in_place(s->view.box)
+	    && !(view_look(s) && expunge_deleted(s, NULL))) {
+		if (!s->quit)
+			reply_errno(s, cmd, "the mailbox");
 		return;
 	}
-	if (s->quit)
-		return;
 	view_close(s);
 	reply(s, cmd, "OK it is closed");
 }

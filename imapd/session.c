@@ -5,8 +5,8 @@
  *
  * One session, one process, as the mailbox's owner, confined to that account's
  * folder. The client was believed once, by auth; what it sends is not. What it may make us hold:
- * one command of IMAP_COMMAND_MAX octets, an arena of IMAP_CMD_ARENA_MAX, and what a
- * message needs while it is taken apart. The octets of an APPEND go to disk as they come.
+ * one command of IMAP_COMMAND_MAX octets, an arena of IMAP_CMD_ARENA_MAX and some octets for each message it
+ * means, and what a message needs while it is taken apart. The octets of an APPEND go to disk as they come.
  */
 #include "imapd/imapd.h"
 
@@ -31,7 +31,7 @@
 
 #define IN_STEP		65536		/* octets read at once */
 #define OUT_MAX		(4u << 20)
-#define ARENA_MAX	(IMAP_CMD_ARENA_MAX + (16u << 20))	/* of one command, with its sets of messages */
+#define ARENA_MAX	(1u << 30)	/* of one command: IMAP_CMD_ARENA_MAX, and 40 octets for each message that it means */
 #define LOCK_WAIT_MS	10000
 #define ERRORS_MAX	50		/* commands not understood one after the other, then the session ends */
 #define NAME_WIRE_MAX	4096		/* octets of a name in modified UTF-7 */
@@ -394,6 +394,7 @@ run(struct session *s, struct imap_cmd *cmd)
 		return;
 	}
 	if (!prepare(s, cmd)) {
+		search_refused(s, cmd);
 		if (!s->quit)
 			reply(s, cmd, "NO [UNAVAILABLE] the mailbox cannot be read now; try again later");
 		return;
@@ -452,8 +453,18 @@ go_on(struct session *s)
 	flush(s);
 }
 
-/* left: octets that came behind the literal's header. A client that did not wait for our answer to a synchronizing
- * literal sends its data anyhow: after a refusal they would be taken for commands. */
+/* A client that did not wait for our answer to a synchronizing literal sends its data anyhow: after a refusal they would be
+ * taken for commands. left: octets that came behind the literal's header. */
+static void
+end_who_did_not_wait(struct session *s, struct bytes left)
+{
+	if (s->reader.literal.nonsync || left.n == 0)
+		return;
+	log_info("%.*s: session ended: octets of a literal that was refused", BYTES_FMT(s->start->session_id));
+	buf_text(&s->out, "* BYE you did not wait for the answer to a literal\r\n");
+	s->quit = true;
+}
+
 static void
 literal(struct session *s, struct bytes left)
 {
@@ -464,27 +475,25 @@ literal(struct session *s, struct bytes left)
 		imap_reader_accept(&s->reader);
 		if (s->reader.fits)
 			go_on(s);
+		else
+			end_who_did_not_wait(s, left);
 		return;
 	case APPEND_STREAM:
 		imap_reader_stream(&s->reader);
 		go_on(s);
 		return;
 	case APPEND_REFUSED:
-		if (!s->reader.literal.nonsync && left.n > 0) {
-			log_info("%.*s: session ended: octets of a literal that was refused", BYTES_FMT(s->start->session_id));
-			buf_text(&s->out, "* BYE you did not wait for the answer to a literal\r\n");
-			s->quit = true;
-		}
+		end_who_did_not_wait(s, left);
 		imap_reader_refuse(&s->reader);
 		arena_reset(s->arena);
 		append_over(s);
 		return;
 	case APPEND_BAD:
 		not_understood(s, tag, "that literal cannot stand there");
+		end_who_did_not_wait(s, left);
 		imap_reader_refuse(&s->reader);
 		arena_reset(s->arena);
 		append_over(s);
-		s->quit |= !s->reader.literal.nonsync && left.n > 0;
 		return;
 	}
 }

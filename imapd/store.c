@@ -120,11 +120,12 @@ put_modified(struct session *s, const struct imap_cmd *cmd, const struct storing
 	struct imap_set_writer w;
 
 	imap_set_begin(&w, &s->out, 0);
-	for (size_t k = 0; k < t->n; k++)
+	for (size_t k = 0; k < t->n && !s->broken; k++)
 		if (t->result[k] == FLAG_MODIFIED) {
 			uint32_t number = cmd->uid ? s->view.told[t->place[k]].uid : (uint32_t)t->place[k] + 1;
 
 			imap_set_add(&w, number, number);
+			flush_if_much(s);
 		}
 	imap_set_end(&w);
 }
@@ -193,7 +194,7 @@ expunge_deleted(struct session *s, const struct imap_set *uids)
 		if (m && (m->flags & MAIL_DELETED) && (!uids || imap_set_has(uids, m->uid)))
 			which[n++] = i;
 	}
-	good = mailbox_expunge(v->box, which, n);
+	good = mailbox_expunge_deleted(v->box, which, n);
 	mem_free(which);
 	return good;
 }
@@ -217,19 +218,20 @@ void
 do_expunge(struct session *s, struct imap_cmd *cmd)
 {
 	struct imap_set uids;
+	int fault;
+	bool good;
 
 	if (read_only(s, cmd) || (cmd->uid && !uids_of(s, cmd, &uids)))
 		return;
-	if (!view_look(s) || !expunge_deleted(s, cmd->uid ? &uids : NULL)) {
-		if (!s->quit)
-			reply_errno(s, cmd, "the mailbox");
-		view_update(s, true);
-		return;
-	}
-	view_update(s, true);
+	good = view_look(s) && expunge_deleted(s, cmd->uid ? &uids : NULL);
+	fault = errno;
+	view_update(s, true);			/* some may be gone, whatever the answer is */
 	if (s->quit)
 		return;
-	if (s->condstore)
+	errno = fault;
+	if (!good)
+		reply_errno(s, cmd, "the mailbox");
+	else if (s->condstore)
 		reply(s, cmd, "OK [HIGHESTMODSEQ %llu] done", (unsigned long long)mailbox_highestmodseq(s->view.box));
 	else
 		reply(s, cmd, "OK done");
@@ -237,22 +239,27 @@ do_expunge(struct session *s, struct imap_cmd *cmd)
 
 /* ---- COPY, MOVE ---- */
 
+static void
+put_uids(struct session *s, const uint32_t *uids, size_t n)
+{
+	struct imap_set_writer w;
+
+	imap_set_begin(&w, &s->out, 0);
+	for (size_t k = 0; k < n && !s->broken; k++) {
+		imap_set_add(&w, uids[k], uids[k]);
+		flush_if_much(s);
+	}
+	imap_set_end(&w);
+}
+
 /* Both sets have their numbers in the same order; those of the copies may have gaps, but rise. */
 static void
 put_copyuid(struct session *s, uint32_t validity, const uint32_t *from, const uint32_t *to, size_t n)
 {
-	struct imap_set_writer w;
-
 	buf_fmt(&s->out, "[COPYUID %u ", (unsigned)validity);
-	imap_set_begin(&w, &s->out, 0);
-	for (size_t k = 0; k < n; k++)
-		imap_set_add(&w, from[k], from[k]);
-	imap_set_end(&w);
+	put_uids(s, from, n);
 	buf_char(&s->out, ' ');
-	imap_set_begin(&w, &s->out, 0);
-	for (size_t k = 0; k < n; k++)
-		imap_set_add(&w, to[k], to[k]);
-	imap_set_end(&w);
+	put_uids(s, to, n);
 	buf_text(&s->out, "] ");
 }
 

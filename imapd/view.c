@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "base/encode.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -114,8 +115,8 @@ view_take(struct session *s)
 {
 	struct view *v = &s->view;
 
-	if (!v->read_only && !mailbox_claim(v->box))
-		return cannot_look(s);
+	if (!v->read_only)
+		mailbox_claim(v->box);
 	if (v->uidvalidity == 0)
 		v->uidvalidity = mailbox_uidvalidity(v->box);
 	if (v->uidvalidity != mailbox_uidvalidity(v->box) || !compare(s)) {
@@ -178,19 +179,35 @@ put_flags(struct session *s, uint32_t flags, bool recent)
 	}
 }
 
+/* Letters that have names; *names: other for each other set of these. */
+static uint32_t
+keywords_now(const struct view *v, uint64_t *names)
+{
+	uint32_t keywords = 0;
+
+	*names = 0;
+	for (unsigned i = 0; i < MAIL_KEYWORDS; i++) {
+		struct bytes name = mailbox_keyword(v->box, i);
+
+		if (name.n == 0)
+			continue;
+		keywords |= (uint32_t)MAIL_KEYWORD << i;
+		*names = *names * 31 + hash_bytes(name);
+	}
+	return keywords;
+}
+
 void
 put_flags_line(struct session *s, bool always)
 {
 	struct view *v = &s->view;
 	uint32_t all = MAIL_ANSWERED | MAIL_FLAGGED | MAIL_DELETED | MAIL_SEEN | MAIL_DRAFT | MAIL_FORWARDED;
-	uint32_t keywords = 0;
+	uint64_t names;
+	uint32_t keywords = keywords_now(v, &names);
 
-	for (unsigned i = 0; i < MAIL_KEYWORDS; i++)
-		if (mailbox_keyword(v->box, i).n > 0)
-			keywords |= (uint32_t)MAIL_KEYWORD << i;
-	if (!always && keywords == v->keywords)
+	if (!always && names == v->keywords)
 		return;
-	v->keywords = keywords;
+	v->keywords = names;
 	buf_text(&s->out, "* FLAGS (");
 	put_flags(s, all | keywords, false);
 	buf_text(&s->out, ")\r\n* OK [PERMANENTFLAGS (");

@@ -23,6 +23,7 @@
 #include "base/mem.h"
 #include "daemon/daemon.h"
 #include "journal/journal.h"
+#include "mail/journal_writer.h"
 
 #define BATCH		32	/* records taken from a channel at once */
 #define REST_MS		10
@@ -39,7 +40,7 @@ struct source {
 struct journal {
 	struct daemon	*daemon;	/* borrowed */
 	struct journal_settings settings;
-	struct writer	 writer;
+	struct journal_writer	 writer;
 	struct source	*sources;	/* owned */
 	uint32_t	 nsources;
 	struct timer	 flush;
@@ -61,7 +62,7 @@ flush(void *arg)
 {
 	struct journal *j = arg;
 
-	if (writer_flush(&j->writer)) {
+	if (journal_writer_flush(&j->writer)) {
 		rest();
 		return;
 	}
@@ -92,12 +93,12 @@ static void
 take(struct source *s, struct bytes wire)
 {
 	struct journal *j = s->journal;
-	struct record r;
+	struct journal_record r;
 
-	if (!record_parse(wire, &r)) {
+	if (!journal_record_parse(wire, &r)) {
 		log_warn("journal: %s sent what is no record", s->service);
 	} else if (wanted(j, r.level)) {
-		writer_add(&j->writer, &r, s->service);
+		journal_writer_add(&j->writer, &r, s->service);
 		j->daemon->served++;
 	}
 }
@@ -107,13 +108,13 @@ take(struct source *s, struct bytes wire)
 static int
 read_batch(struct source *s)
 {
-	static unsigned char wires[BATCH][RECORD_WIRE_MAX];
+	static unsigned char wires[BATCH][JOURNAL_WIRE_MAX];
 	static struct iovec pieces[BATCH];
 	static struct mmsghdr messages[BATCH];
 	int n;
 
 	for (int i = 0; i < BATCH; i++) {
-		pieces[i] = (struct iovec){ wires[i], RECORD_WIRE_MAX };
+		pieces[i] = (struct iovec){ wires[i], JOURNAL_WIRE_MAX };
 		messages[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &pieces[i], .msg_iovlen = 1 } };
 	}
 	n = recvmmsg(s->fd, messages, BATCH, MSG_DONTWAIT, NULL);
@@ -177,8 +178,8 @@ reopen(void *owner)
 {
 	struct journal *j = owner;
 
-	writer_flush(&j->writer);
-	if (!writer_reopen(&j->writer))
+	journal_writer_flush(&j->writer);
+	if (!journal_writer_reopen(&j->writer))
 		log_errno("log_file %s: cannot be opened anew", j->settings.log_file);
 	else
 		log_info("log_file opened anew");
@@ -200,7 +201,7 @@ open_writer(struct journal *j)
 
 	if (!to_syslog && (dir == -1 || !name))
 		log_fatal("master has not handed over the folder of log_file");
-	if (!writer_open(&j->writer, dir, to_syslog ? NULL : name + 1))
+	if (!journal_writer_open(&j->writer, dir, to_syslog ? NULL : name + 1))
 		log_fatal("log_file %s: cannot be opened: %s", path, strerrordesc_np(errno));
 }
 
@@ -213,7 +214,7 @@ read_the_rest(struct journal *j)
 		while (read_batch(s) > 0)
 			;
 	}
-	writer_flush(&j->writer);
+	journal_writer_flush(&j->writer);
 }
 
 int

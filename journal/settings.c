@@ -13,14 +13,8 @@ extern const struct setting journal_settings[];
 
 static const char *const levels[] = { "info", "warning", NULL };	/* enum journal_words */
 
-static bool
-is_log(const char *value, char *why, size_t cap)
-{
-	return strcmp(value, "syslog") == 0 || setting_is_path(value, why, cap);
-}
-
 const struct setting journal_settings[] = {
-	SET_TEXT_IF("log_file",	S, log_file, HERMOD_LOCALSTATEDIR "/log/hermod.log", is_log),
+	SET_TEXT_IF("log_file",	S, log_file, HERMOD_LOCALSTATEDIR "/log/hermod.log", setting_is_log),
 	SET_WORD("log_level",	S, log_level, "info", levels),
 	SET_END
 };

@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "daemon/hidden.h"
+#include "daemon/testing.h"
 #include "local/local.h"
 #include "mail/router.h"
 
@@ -47,42 +40,16 @@ on_frame(void *arg, struct channel *c, struct ipc_in *in)
 	return true;
 }
 
-static void
-stop(void *arg)
-{
-	loop_stop(arg);
-}
-
-static void
-run_ms(struct fixture *f, unsigned ms)
-{
-	struct timer t;
-
-	timer_init(&t, &f->daemon.loop, stop, &f->daemon.loop);
-	timer_set(&t, ms);
-	loop_run(&f->daemon.loop);
-	timer_clear(&t);
-}
-
 static int
 set_up(void **state)
 {
 	struct fixture *f = mem_alloc(sizeof *f);
-	struct channel *near;
-	int fds[2];
 
 	f->settings = (struct local_settings){ .workers = 2, .idle_ms = 60000, .timeout_ms = 60000 };
 	memset(f->worker, -1, sizeof f->worker);
 	f->daemon.hidden = &f->hidden;
 	loop_init(&f->daemon.loop);
-	assert_true(ipc_pair(fds));
-	near = channel_new(&f->daemon.loop, fds[0], NULL, NULL, NULL);
-	f->become = channel_new(&f->daemon.loop, fds[1], on_frame, NULL, f);
-	channel_is_asked(f->become);
-	strcpy(f->hidden.asked[0], "become");
-	f->daemon.peers[0] = peers_new("become");
-	f->daemon.npeers = 1;
-	peers_add(f->daemon.peers[0], 0, near);
+	f->become = neighbour_of(&f->daemon, "become", on_frame, f);
 	f->workers = workers_new(&f->daemon, &f->settings);
 	*state = f;
 	return 0;
@@ -122,11 +89,11 @@ test_one_worker_a_mailbox(void **state)
 	job(f, "maildir:/a");
 	job(f, "maildir:/a");
 	job(f, "maildir:/b");
-	run_ms(f, 20);
+	run_ms(&f->daemon.loop, 20);
 	assert_int_equal(f->started, 2);
 	assert_int_equal(workers_jobs(f->workers), 3);
 	job(f, "maildir:/c");		/* the two there may be are busy: it waits */
-	run_ms(f, 20);
+	run_ms(&f->daemon.loop, 20);
 	assert_int_equal(f->started, 2);
 	assert_int_equal(workers_jobs(f->workers), 4);
 }
@@ -139,16 +106,16 @@ test_jobs_for_one_that_has_just_died(void **state)
 	struct fixture *f = *state;
 
 	job(f, "maildir:/a");
-	run_ms(f, 20);
+	run_ms(&f->daemon.loop, 20);
 	assert_int_equal(f->started, 1);
 	fd_close(&f->worker[0]);
 	job(f, "maildir:/a");		/* finds the channel broken */
 	job(f, "maildir:/a");		/* is put on a channel that is broken */
 	assert_int_equal(workers_jobs(f->workers), 3);
-	run_ms(f, 20);
+	run_ms(&f->daemon.loop, 20);
 	assert_int_equal(workers_jobs(f->workers), 0);
 	job(f, "maildir:/a");
-	run_ms(f, 20);
+	run_ms(&f->daemon.loop, 20);
 	assert_int_equal(f->started, 2);
 }
 

@@ -3,6 +3,10 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "config.h"
+#include "mail/directory_settings.h"
+#include "mail/jwt_keys.h"
+#include "mail/oauth.h"
 #include "master/master.h"
 #include "master/tables.h"
 
@@ -33,8 +37,10 @@ is_listened(const struct setting_list *const *lists, size_t list, size_t item)
 static void
 check_listeners(const struct config *c, const char *path, struct buf *faults)
 {
-	static const char *const names[] = { "listen_smtp", "listen_pop3", "listen_imap" };
-	const struct setting_list *const lists[] = { &c->s.listen_smtp, &c->s.listen_pop3, &c->s.listen_imap };
+	static const char *const names[] = { "listen_smtp", "listen_submission", "listen_submissions", "listen_pop3",
+	    "listen_pop3s", "listen_imap", "listen_imaps" };
+	const struct setting_list *const lists[] = { &c->s.listen_smtp, &c->s.listen_submission, &c->s.listen_submissions,
+	    &c->s.listen_pop3, &c->s.listen_pop3s, &c->s.listen_imap, &c->s.listen_imaps };
 
 	for (size_t l = 0; l < LEN(lists); l++)
 		for (size_t i = 0; i < lists[l]->n; i++)
@@ -43,15 +49,124 @@ check_listeners(const struct config *c, const char *path, struct buf *faults)
 				    "service at an address and port\n", path, names[l], lists[l]->item[i]);
 }
 
+static bool
+lists(const char *items, const char *item)
+{
+	struct bytes rest = text(items);
+
+	while (rest.n > 0)
+		if (bytes_case_eq(bytes_cut(&rest, '\n'), text(item)))
+			return true;
+	return false;
+}
+
+/* What would let nobody in. */
 static void
-check_together(const struct config *c, const char *path, struct buf *faults)
+check_mechanisms(const struct config *c, const char *path, struct buf *faults)
+{
+	const char *names = settings_value(c->file, "auth_mechanisms");
+
+	if (lists(names, "CRAM-MD5") && !c->mechanisms.plain_passwords)
+		buf_fmt(faults, "%s: auth_mechanisms: CRAM-MD5 would let nobody in; right would be allow_plain_passwords = yes beside "
+		    "it, and passwords that are not hashed, or better SCRAM-SHA-256\n", path);
+	if (lists(names, "EXTERNAL") && c->tls.client_ca_file[0] == '\0')
+		buf_fmt(faults, "%s: auth_mechanisms: EXTERNAL would let nobody in; right would be tls_client_ca_file beside it, "
+		    "the CA of the clients' certificates\n", path);
+	if (lists(names, "GSSAPI") && (c->s.gssapi_keytab[0] == '\0' || settings_value(c->file, "gssapi_realm")[0] == '\0'))
+		buf_fmt(faults, "%s: auth_mechanisms: GSSAPI would let nobody in; right would be gssapi_keytab, gssapi_realm and "
+		    "gssapi_domain beside it\n", path);
+#ifndef HAVE_GSSAPI
+	if (lists(names, "GSSAPI"))
+		buf_fmt(faults, "%s: auth_mechanisms: this build knows no GSSAPI; right would be one with libkrb5-dev\n", path);
+#endif
+}
+
+/* ---- bearer tokens: each file as the process that uses it would read it ---- */
+
+static void
+prove_keys(const struct config *c, const char *path, struct buf *faults)
+{
+	struct jwt_keys *k;
+	char why[1400];
+
+	k = jwt_keys_read(&c->mechanisms.jwt_keys, why, sizeof why);
+	if (!k)
+		buf_fmt(faults, "%s: %s\n", path, why);
+	jwt_keys_free(&k);
+}
+
+static void
+prove_client(const struct config *c, const char *path, struct buf *faults)
+{
+	struct buf id, secret;
+	char why[1400];
+
+	buf_init(&id, OAUTH_CLIENT_MAX);
+	buf_init(&secret, OAUTH_CLIENT_MAX);
+	if (!oauth_client_read(settings_value(c->file, "oauth_client_file"), &id, &secret, why, sizeof why))
+		buf_fmt(faults, "%s: %s\n", path, why);
+	buf_wipe(&id);
+	buf_wipe(&secret);
+}
+
+static void
+check_tokens(const struct config *c, const char *path, struct buf *faults)
+{
+	char why[512];
+
+	if (!mechanisms_tokens(&c->mechanisms, why, sizeof why))
+		buf_fmt(faults, "%s: %s\n", path, why);
+	if (c->mechanisms.jwt_keys.n > 0)
+		proof(c, path, "auth", "the look at oauth_jwt_keys", prove_keys, faults);
+	if (settings_value(c->file, "oauth_client_file")[0] != '\0')
+		proof(c, path, "fetch", "the look at oauth_client_file", prove_client, faults);
+}
+
+/* ---- accounts from LDAP and SQL ---- */
+
+static void
+prove_directory(const struct config *c, const char *path, struct buf *faults)
+{
+	struct directory_settings s;
+	char why[1400];
+
+	settings_fill(c->file, directory_settings, &s);
+	if (!directory_judge_files(&s, why, sizeof why))
+		buf_fmt(faults, "%s: %s\n", path, why);
+	settings_free(directory_settings, &s);
+}
+
+static void
+check_directory(const struct config *c, const char *path, struct buf *faults)
+{
+	struct directory_settings s;
+	char why[1400];
+
+	settings_fill(c->file, directory_settings, &s);
+	if (!directory_judge(&s, why, sizeof why))
+		buf_fmt(faults, "%s: %s\n", path, why);
+	else if (s.kind != DIRECTORY_NONE)
+		proof(c, path, "directory", "the look at the files of account_directory", prove_directory, faults);
+	settings_free(directory_settings, &s);
+}
+
+static void
+check_together(struct config *c, const char *path, struct buf *faults)
 {
 	/* A socket's path has room for 107 octets (unix(7)). */
 	if (strlen(c->s.run_directory) > 80)
 		buf_fmt(faults, "%s: run_directory: too long for the names of sockets below it; right would "
 		    "be at most 80 octets\n", path);
 	check_listeners(c, path, faults);
+	if (c->tls.certificates.n == 0 && strcmp(settings_value(c->file, "smtpd_tls"), "must") == 0)
+		buf_fmt(faults, "%s: smtpd_tls: \"must\" without a certificate would take no mail; right would be "
+		    "tls_certificates beside it\n", path);
+	check_tokens(c, path, faults);
+	check_directory(c, path, faults);
+	check_mechanisms(c, path, faults);
 	relay_proof(c, path, faults);
+	if (certificates_open(c, path, faults))
+		certificates_proof(c, path, faults);
 }
 
 struct config *
@@ -63,6 +178,8 @@ config_load(const char *path, struct buf *faults)
 	c->file = settings_load(path, all_settings, faults);
 	if (c->file) {
 		settings_fill(c->file, master_settings, &c->s);
+		settings_fill(c->file, tls_settings, &c->tls);
+		settings_fill(c->file, mechanism_settings, &c->mechanisms);
 		check_together(c, path, faults);
 	}
 	if (faults->n > before || faults->full)
@@ -75,8 +192,12 @@ config_free(struct config **c)
 {
 	if (!*c)
 		return;
-	if ((*c)->file)
+	if ((*c)->file) {
 		settings_free(master_settings, &(*c)->s);
+		settings_free(tls_settings, &(*c)->tls);
+		settings_free(mechanism_settings, &(*c)->mechanisms);
+	}
+	certificates_close(&(*c)->certificates);
 	settings_file_free(&(*c)->file);
 	mem_free(*c);
 	*c = NULL;
@@ -87,7 +208,7 @@ config_runs(const struct config *c, const struct service *s)
 {
 	const char *value = s->only_if ? settings_value(c->file, s->only_if) : "yes";
 
-	return value && strcmp(value, "yes") == 0;
+	return value && value[0] != '\0' && strcmp(value, "no") != 0;
 }
 
 unsigned
@@ -106,7 +227,8 @@ const char *
 config_fixed_change(const struct config *old, const struct config *new)
 {
 	static const char *const fixed[] = {
-		"queue_directory", "run_directory", "pid_file", "log_file", "uid_base",
+		"queue_directory", "auth_directory", "dns_directory", "mta_sts_directory", "tls_report_directory", "run_directory",
+		"pid_file", "log_file", "uid_base",
 	};
 
 	for (size_t i = 0; i < LEN(fixed); i++)

@@ -12,11 +12,14 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/encode.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "config.h"
 #include "daemon/clients.h"
+#include "daemon/tally.h"
+#include "daemon/voucher.h"
 #include "master/master.h"
 
 #define SERVED_MS	1000	/* who served that long is started again at once */
@@ -113,6 +116,17 @@ send_file(struct process *p, struct ipc_out *out, const char *name, int fd)
 	channel_send(p->control, out);
 }
 
+static void
+send_numbered(struct process *p, struct ipc_out *out, const char *what, const int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		char name[32];
+
+		snprintf(name, sizeof name, "%s.%zu", what, i);
+		send_file(p, out, name, fds[i]);
+	}
+}
+
 /* Directories that are handed over open; a table's is opened by its program, by name, before it is confined. */
 static void
 send_files(struct process *p, struct ipc_out *out)
@@ -125,8 +139,59 @@ send_files(struct process *p, struct ipc_out *out)
 			send_file(p, out, name, p->house->place->queue_fd);
 		else if (strcmp(name, "log_directory") == 0)
 			send_file(p, out, name, p->house->place->log_fd);
+		else if (strcmp(name, "dns_directory") == 0)
+			send_file(p, out, name, p->house->place->dns_fd);
+		else if (strcmp(name, "auth_directory") == 0)
+			send_file(p, out, name, p->house->place->auth_fd);
+		else if (strcmp(name, "mta_sts_directory") == 0)
+			send_file(p, out, name, p->house->place->mta_sts_fd);
+		else if (strcmp(name, "tls_report_directory") == 0)
+			send_file(p, out, name, p->house->place->tls_report_fd);
 	}
 	send_file(p, out, "clients", p->generation->clients_fd[p->service - services]);
+	send_file(p, out, "tallies", p->house->tallies_fd[p->service - services]);
+	if (p->service->gets_certificates)
+		send_numbered(p, out, "certificate", p->generation->config->certificates->chain, p->generation->config->certificates->n);
+	if (p->service->gets_client_ca)
+		send_file(p, out, "client_ca", p->generation->config->certificates->client_ca);
+	if (p->service->gets_keytab)
+		send_file(p, out, "keytab", p->generation->config->certificates->keytab);
+	if (p->service->vouches)
+		send_file(p, out, "voucher", p->house->voucher_fd);
+	if (p->service->gets_keys)
+		send_numbered(p, out, "key", p->generation->config->certificates->key, p->generation->config->certificates->n);
+}
+
+static void
+send_ticket_keys(struct process *p, struct ipc_out *out)
+{
+	struct house *h = p->house;
+	struct ipc_ticket_keys m = { .keys = bytes_of(h->ticket_keys, sizeof h->ticket_keys) };
+
+	if (!p->service->gets_certificates)
+		return;
+	ipc_put_ticket_keys(out, 0, &m);
+	channel_send(p->control, out);
+	buf_wipe(&out->frame);
+}
+
+/* New keys; those before are good once more, so that a ticket lives as long as it was promised. */
+static void
+turn_ticket_keys(void *arg)
+{
+	struct house *h = arg;
+	uint64_t time_ms = h->newest ? h->newest->config->tls.ticket_time_ms : 0;
+	struct ipc_out out;
+
+	memcpy(h->ticket_keys[1], h->ticket_keys[0], sizeof h->ticket_keys[1]);
+	random_fill(h->ticket_keys[0], sizeof h->ticket_keys[0]);
+	ipc_out_init(&out);
+	for (struct process *p = house_next(h, NULL); p; p = house_next(h, p))
+		if (p->control)
+			send_ticket_keys(p, &out);
+	ipc_out_fini(&out);
+	if (time_ms > 0)
+		timer_set(&h->ticket_turn, time_ms);
 }
 
 static void
@@ -260,6 +325,7 @@ hand_over(struct process *p)
 	send_settings(p, &out);
 	send_listeners(p, &out);
 	send_files(p, &out);
+	send_ticket_keys(p, &out);
 	if (is_journal(p))
 		send_log_channels(p);
 	else
@@ -327,6 +393,43 @@ process_gone(void *arg, struct channel *c)
 
 static void	generation_ready(struct generation *g);
 
+static struct bytes
+list_item(struct bytes items, uint32_t which)
+{
+	while (items.n > 0) {
+		struct bytes item = bytes_cut(&items, '\n');
+
+		if (which-- == 0)
+			return item;
+	}
+	return items;
+}
+
+/* The path comes from our own configuration; the process says which of them. */
+static bool
+answer_dial(struct process *p, struct channel *c, struct ipc_in *in)
+{
+	uint32_t id = in->id;
+	struct ipc_dialled m = { .fd = -1 };
+	struct bytes path;
+	struct ipc_dial ask;
+	struct ipc_out out;
+
+	if (!p->service->dials || !ipc_get_dial(in, &ask))
+		return false;
+	path = list_item(text(settings_value(p->generation->config->file, p->service->dials)), ask.which);
+	if (path.n == 0)
+		return false;			/* it has the same list, and asks past its end */
+	m.fd = place_dial(path);
+	m.status = m.fd == -1 ? (uint32_t)errno : 0;
+	ipc_out_init(&out);
+	ipc_put_dialled(&out, 0, &m);
+	channel_reply(c, id, &out);
+	ipc_out_fini(&out);
+	fd_close(&m.fd);
+	return true;
+}
+
 /* All that a process can say to master unasked. */
 static bool
 process_frame(void *arg, struct channel *c, struct ipc_in *in)
@@ -334,7 +437,8 @@ process_frame(void *arg, struct channel *c, struct ipc_in *in)
 	struct process *p = arg;
 	struct ipc_ready m;
 
-	(void)c;
+	if (in->type == IPC_dial)
+		return answer_dial(p, c, in);
 	if (in->type != IPC_ready || !ipc_get_ready(in, &m))
 		return false;
 	p->ready = true;
@@ -473,6 +577,21 @@ reap(evutil_socket_t sig, short what, void *arg)
 
 /* ---- generations ------------------------------------------------------------------------------------ */
 
+/* Made once: what was counted outlives every process but this one. */
+static void
+share_tallies(struct house *h)
+{
+	for (const struct service *s = services; s->name; s++) {
+		int *fd = &h->tallies_fd[s - services];
+
+		if (s->tallies == 0 || *fd != -1)
+			continue;
+		*fd = tallies_share(s->tallies);
+		if (*fd == -1)
+			log_errno("each %s counts alone", s->name);
+	}
+}
+
 static struct generation *
 generation_new(struct house *h, struct config *c)
 {
@@ -484,6 +603,7 @@ generation_new(struct house *h, struct config *c)
 		g->n += config_runs(c, s) ? config_workers(c, s) : 0;
 	g->process = mem_array(g->n, sizeof *g->process);
 	g->n = 0;
+	share_tallies(h);
 	for (const struct service *s = services; s->name; s++) {
 		int *clients_fd = &g->clients_fd[s - services];
 
@@ -665,6 +785,8 @@ house_begin(struct house *h, struct config *c, void (*settled)(void *, bool, con
 	g->house_of = h;
 	g->older = h->newest;
 	h->newest = g;
+	if (c->tls.ticket_time_ms > 0 && !h->ticket_turn.set)
+		timer_set(&h->ticket_turn, c->tls.ticket_time_ms);
 	for (size_t i = 0; i < g->n; i++)
 		process_start(&g->process[i]);
 	timer_init(&h->deadline, h->loop, not_ready, h);
@@ -781,6 +903,13 @@ house_init(struct house *h, struct loop *l, struct place *p, const char *path)
 		log_fatal("cannot make a channel to the journal");
 	h->log_in = fds[0];
 	h->log_out = fds[1];
+	for (size_t i = 0; i < SERVICES_MAX; i++)
+		h->tallies_fd[i] = -1;
+	random_fill(h->ticket_keys, sizeof h->ticket_keys);
+	h->voucher_fd = voucher_key_make();
+	if (h->voucher_fd == -1)
+		log_fatal("cannot keep a key in memory");
+	timer_init(&h->ticket_turn, l, turn_ticket_keys, h);
 	evsignal_assign(&h->child, l->base, SIGCHLD, reap, h);
 	evsignal_add(&h->child, NULL);
 }

@@ -88,13 +88,17 @@ only_check(struct master *m)
 {
 	struct buf faults;
 	struct config *c;
+	bool good;
 
 	buf_init(&faults, 1 << 20);
 	c = config_load(m->path, &faults);
 	if (c)
 		place_check(c, &faults);
 	(void)file_write(STDERR_FILENO, buf_bytes(&faults));
-	exit(faults.n > 0 ? 78 : 0);
+	good = faults.n == 0;
+	config_free(&c);
+	buf_fini(&faults);
+	exit(good ? 0 : 78);
 }
 
 /* ---- detaching ---------------------------------------------------------------------------------- */

@@ -6,7 +6,9 @@
  * daemon writes; of what they send it takes `ready` and three numbers.
  *
  *	config.c	settings, and what is wrong with them together
+ *	proof.c		questions that are answered in a child without rights
  *	relay_proof.c	no stranger may relay, or nothing starts
+ *	certificates.c	files of tls_certificates, tls_client_ca_file and gssapi_keytab: opened for others, and proven
  *	place.c		directories, sockets, the pid file, the empty network
  *	spawn.c		one process: forked, dropped, executed
  *	house.c		all processes: generations, channels, restarts
@@ -16,15 +18,18 @@
 #define MASTER_MASTER_H
 
 #include "daemon/channel.h"
+#include "mail/mechanisms.h"
 #include "mail/settings.h"
+#include "mail/tls_settings.h"
 #include "master/services.h"
 
 struct master_settings {
-	const char	*queue_directory, *run_directory, *program_directory, *pid_file, *log_file;
-	struct setting_list listen_smtp, listen_pop3, listen_imap, trusted_networks;
+	const char	*gssapi_keytab;
+	const char	*queue_directory, *auth_directory, *dns_directory, *mta_sts_directory, *tls_report_directory, *run_directory, *program_directory, *pid_file, *log_file;
+	struct setting_list listen_smtp, listen_submission, listen_submissions, listen_pop3, listen_pop3s, listen_imap, listen_imaps, trusted_networks;
 	bool		 allow_unauthenticated_relay;
 	uint64_t	 uid_base;
-	uint64_t	 router_workers, cleanup_workers, auth_workers, smtpd_workers, pop3_login_workers, imap_login_workers;
+	uint64_t	 router_workers, smtp_client_workers, keys_workers, submission_workers, tls_workers, cleanup_workers, auth_workers, smtpd_workers, pop3_login_workers, imap_login_workers, directory_workers;
 	uint64_t	 open_files;
 	uint64_t	 start_timeout_ms, stop_timeout_ms;
 };
@@ -36,6 +41,9 @@ extern const struct setting master_settings[];
 struct config {			/* read-only once loaded; a generation of processes has its own */
 	struct settings_file *file;		/* owned */
 	struct master_settings s;		/* owned */
+	struct tls_settings tls;		/* owned */
+	struct mechanism_settings mechanisms;	/* owned */
+	struct certificate_files *certificates;	/* owned: as they were when they were proven */
 };
 
 /* NULL: faults, a line each. All of them: the file's, what its settings say together, and the proof's. */
@@ -48,13 +56,30 @@ const char	*config_fixed_change(const struct config *old, const struct config *n
 /* Directory of a path: "/var/log" of "/var/log/mail.log". */
 void		 path_parent(const char *path, char *dst, size_t cap);
 
+/* ---- proof.c ---- */
+
+/* Asks in a child that has the rights of that service, and no others; what it puts into faults comes back. what: for
+ * the fault that it did not come to its end. False: there are faults. */
+bool		proof(const struct config *c, const char *path, const char *service, const char *what,
+		    void (*ask)(const struct config *c, const char *path, struct buf *faults), struct buf *faults);
+
 /* ---- relay_proof.c ---- */
 
-/* Evaluates the relay rule for each class of client, in a child with router's rights. False: who could
+/* Evaluates the relay rule for each class of client, in a child with the rights of router. False: who could
  * relay that may not, a line each in faults. */
 bool		relay_proof(const struct config *c, const char *path, struct buf *faults);
 /* What the child does. */
 void		relay_proof_rule(const struct config *c, const char *path, struct buf *faults);
+
+/* ---- certificates.c ---- */
+
+struct certificate_files { int chain[TLS_CERTIFICATES_MAX], key[TLS_CERTIFICATES_MAX]; size_t n; int client_ca, keytab /* -1: none */; };
+
+/* Copies of what tls_certificates, tls_client_ca_file and gssapi_keytab name, by the kernel: c->certificates. Keys are not read. False: a line each in faults. */
+bool		certificates_open(struct config *c, const char *path, struct buf *faults);
+void		certificates_close(struct certificate_files **f);
+/* Each chain can be used and its key belongs to it, and the CAs are CAs: looked at in a child with the rights of keys. */
+bool		certificates_proof(const struct config *c, const char *path, struct buf *faults);
 
 /* ---- place.c ---- */
 
@@ -72,7 +97,7 @@ struct place {
 	int		 null_fd;	/* /dev/null; owned */
 	int		 root_fd;	/* the empty directory; owned */
 	int		 net_fd;	/* the empty network namespace; owned; -1: not to be had */
-	int		 queue_fd, log_fd;	/* directories; owned; -1: none */
+	int		 queue_fd, log_fd, auth_fd, dns_fd, mta_sts_fd, tls_report_fd;	/* directories; owned; -1: none */
 	int		 control_fd;	/* listens for hermod; owned */
 	struct listener	 listeners[LISTENERS_MAX];
 };
@@ -90,6 +115,8 @@ bool	place_listen(struct place *p, const struct config *c, struct buf *faults);
 void	place_unlisten(struct place *p);
 /* The log file is there for the journal to open, after a rotation too. */
 void	place_log_file(const struct config *c);
+/* A connection to the local server at this path; -1: errno. It never waits: a server whose queue is full is EAGAIN. */
+int	place_dial(struct bytes path);
 /* The pid file and sockets with names; called when everything has ended. */
 void	place_leave(struct place *p, const struct config *c);
 
@@ -150,11 +177,15 @@ struct house {
 	int		 log_in, log_out;	/* master's own records */
 	unsigned	 generations;
 	uint32_t	 serials;
+	int		 tallies_fd[SERVICES_MAX];	/* by service, for all generations; owned; -1: none */
 	uint64_t	 began_ms;
 	bool		 stopping;
 	struct timer	 deadline;	/* of a start, a reload or a stop */
 	struct timer	 kill;		/* of a stop: SIGKILL */
 	struct event	 child;		/* SIGCHLD */
+	int		 voucher_fd;	/* the key of daemon/voucher.h, sealed; owned */
+	unsigned char	 ticket_keys[2][80];	/* of TLS: the one in use, and the one before. On no disk */
+	struct timer	 ticket_turn;
 	/* Called once when a start or a reload has come to its end; false: why. */
 	void		(*settled)(void *arg, bool good, const char *why);
 	void		*settled_arg;

@@ -23,8 +23,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "mail/account.h"
 #include "mail/drop.h"
 #include "mail/network.h"
+#include "mail/notice_template.h"
 #include "mail/table.h"
 #include "master/master.h"
 
@@ -36,7 +38,7 @@ void
 place_init(struct place *p)
 {
 	*p = (struct place){ .pid_fd = -1, .null_fd = -1, .root_fd = -1, .net_fd = -1, .queue_fd = -1,
-	    .log_fd = -1, .control_fd = -1 };
+	    .log_fd = -1, .auth_fd = -1, .dns_fd = -1, .mta_sts_fd = -1, .tls_report_fd = -1, .control_fd = -1 };
 	for (size_t i = 0; i < LISTENERS_MAX; i++)
 		p->listeners[i].fd = -1;
 }
@@ -61,15 +63,12 @@ make_path(const char *path, mode_t mode)
 static bool
 is_empty(int fd)
 {
-	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = copy == -1 ? NULL : fdopendir(copy);
+	DIR *d = dir_stream(fd, ".");
 	const struct dirent *e;
 	bool empty = d != NULL;
 
-	if (!d) {
-		fd_close(&copy);
+	if (!d)
 		return false;
-	}
 	while (empty && (e = readdir(d)))
 		empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
 	closedir(d);
@@ -157,6 +156,28 @@ make_queue(struct place *p, const struct config *c, struct buf *faults)
 	return true;
 }
 
+/* A directory that is one service's alone. Returns -1 when there is a fault. */
+static int
+make_own(const char *service, const char *setting, const char *path, const struct config *c, struct buf *faults)
+{
+	uid_t uid;
+	gid_t gid;
+
+	if (!ids_of(service, c, &uid, &gid))
+		return -1;
+	return own_directory(setting, path, uid, gid, 0700, faults);
+}
+
+static bool
+make_states(struct place *p, const struct config *c, struct buf *faults)
+{
+	p->auth_fd = make_own("auth", "auth_directory", c->s.auth_directory, c, faults);
+	p->dns_fd = make_own("resolver", "dns_directory", c->s.dns_directory, c, faults);
+	p->mta_sts_fd = make_own("fetch", "mta_sts_directory", c->s.mta_sts_directory, c, faults);
+	p->tls_report_fd = make_own("fetch", "tls_report_directory", c->s.tls_report_directory, c, faults);
+	return p->auth_fd != -1 && p->dns_fd != -1 && p->mta_sts_fd != -1 && p->tls_report_fd != -1;
+}
+
 /* In a directory of root's the journal cannot make its file: then it is made for it. In one of its own,
  * root touches nothing. */
 void
@@ -182,6 +203,19 @@ place_log_file(const struct config *c)
 	fd_close(&dir);
 }
 
+/* Of all that cannot be written, this one could be said nowhere later. A folder that is not there yet will be made. */
+static void
+check_log(const struct config *c, struct buf *faults)
+{
+	char directory[1024];
+
+	if (strcmp(c->s.log_file, "syslog") == 0)
+		return;
+	path_parent(c->s.log_file, directory, sizeof directory);
+	if (access(access(c->s.log_file, F_OK) == 0 ? c->s.log_file : directory, W_OK) == -1 && errno == EROFS)
+		buf_fmt(faults, "log_file: %s: %s; right would be a folder that can be written\n", c->s.log_file, strerror(errno));
+}
+
 static bool
 make_log(struct place *p, const struct config *c, struct buf *faults)
 {
@@ -199,6 +233,7 @@ make_log(struct place *p, const struct config *c, struct buf *faults)
 	    && chown(directory, uid, gid) == -1)
 		buf_fmt(faults, "log_file: %s: cannot be given to the journal: %s\n", directory, strerror(errno));
 	place_log_file(c);
+	check_log(c, faults);
 	p->log_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (p->log_fd == -1)
 		buf_fmt(faults, "log_file: %s: cannot be opened: %s\n", directory, strerror(errno));
@@ -370,9 +405,34 @@ bind_inet(const char *where)
 	return fd;
 }
 
+int
+place_dial(struct bytes path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd != -1 && !bytes_to_text(path, sa.sun_path, sizeof sa.sun_path)) {
+		errno = ENAMETOOLONG;
+		fd_close(&fd);
+	}
+	if (fd != -1 && connect(fd, (struct sockaddr *)&sa, sizeof sa) == -1)
+		fd_close(&fd);
+	return fd;
+}
+
+/* Sockets that have a name: the setting that stands for each, its place below run_directory, who may open it. */
+static const struct { const char *setting, *name; mode_t mode; } locals[] = {
+	{ "pickup_socket", "public/pickup", 0666 },
+	{ "dns_socket", "dns.sock", 0600 },
+	{ "explain_socket", "explain.sock", 0600 },
+	{ "auth_socket", "auth.sock", 0600 },
+	{ "submission_socket", "submission.sock", 0600 },
+	{ "queue_socket", "queue.sock", 0666 },
+};
+
 /* wait_ms: how long processes of a master that was killed may still hold the address. */
 static int
-bind_patiently(const char *where, uint64_t wait_ms)
+bind_patiently(const char *where, mode_t mode, uint64_t wait_ms)
 {
 	uint64_t until = clock_mono_ms() + wait_ms;
 	int fd;
@@ -380,7 +440,7 @@ bind_patiently(const char *where, uint64_t wait_ms)
 	for (;;) {
 		struct timespec pause = { .tv_nsec = 50000000 };
 
-		fd = where[0] == '/' ? bind_local(where, 0666) : bind_inet(where);
+		fd = where[0] == '/' ? bind_local(where, mode) : bind_inet(where);
 		if (fd != -1 || errno != EADDRINUSE || clock_mono_ms() >= until)
 			return fd;
 		nanosleep(&pause, NULL);
@@ -398,7 +458,7 @@ find_listener(struct place *p, const char *setting, const char *where)
 }
 
 static bool
-listen_at(struct place *p, const char *setting, const char *where, uint64_t wait_ms, struct buf *faults)
+listen_at(struct place *p, const char *setting, const char *where, mode_t mode, uint64_t wait_ms, struct buf *faults)
 {
 	struct listener *l = find_listener(p, setting, where);
 	int fd;
@@ -407,7 +467,7 @@ listen_at(struct place *p, const char *setting, const char *where, uint64_t wait
 		l->wanted = true;
 		return true;
 	}
-	fd = bind_patiently(where, wait_ms);
+	fd = bind_patiently(where, mode, wait_ms);
 	if (fd == -1) {
 		buf_fmt(faults, "%s: %s: cannot listen there: %s%s\n", setting, where, strerror(errno),
 		    errno == EADDRINUSE ? "; another program does: `ss -lptn` names it" :
@@ -435,15 +495,16 @@ listen_for(struct place *p, const struct config *c, const char *setting, uint64_
 	struct bytes rest;
 	bool good = true;
 
-	if (strcmp(setting, "pickup_socket") == 0) {
-		snprintf(where, sizeof where, "%s/public/pickup", c->s.run_directory);
-		return listen_at(p, setting, where, wait_ms, faults);
-	}
+	for (size_t i = 0; i < LEN(locals); i++)
+		if (strcmp(setting, locals[i].setting) == 0) {
+			snprintf(where, sizeof where, "%s/%s", c->s.run_directory, locals[i].name);
+			return listen_at(p, setting, where, locals[i].mode, wait_ms, faults);
+		}
 	rest = text(settings_value(c->file, setting));
 	while (rest.n > 0) {
 		if (!bytes_to_text(bytes_cut(&rest, '\n'), where, sizeof where))
 			must(!"an address that setting_is_listen took");
-		good = listen_at(p, setting, where, wait_ms, faults) && good;
+		good = listen_at(p, setting, where, 0, wait_ms, faults) && good;
 	}
 	return good;
 }
@@ -496,9 +557,28 @@ check_programs(const struct config *c, struct buf *faults)
 		if (access(path, X_OK) == -1)
 			buf_fmt(faults, "program_directory: %s: cannot be executed: %s\n", path, strerror(errno));
 		if (!service_ids(s->user, c->s.uid_base, &uid, &gid))
-			buf_fmt(faults, "there is no system user %s (for %s); right would be to create it, or to "
-			    "set uid_base\n", s->user, s->name);
+			buf_fmt(faults, "there is no system user %s (for %s); right would be to make the users of "
+			    "packaging/hermod.sysusers by systemd-sysusers, or to set uid_base\n", s->user, s->name);
 	}
+}
+
+/* Several services may ask the same table. */
+static bool
+is_asked_before(const struct config *c, const struct service *until, const char *name)
+{
+	for (const struct service *s = services; s != until; s++)
+		if (config_runs(c, s) && settings_find(s->settings, name))
+			return true;
+	return false;
+}
+
+static void
+say_missing(struct buf *faults, const char *name, const char *value, const char *path)
+{
+	buf_fmt(faults, "%s: %s: %s; right would be %s, or %s = \"\"\n", name, path, strerror(errno),
+	    strcmp(name, "account_map") == 0 ? "`hermod account add`, which makes it" :
+	    strncmp(value, "text:", 5) == 0 ? "a file there, if an empty one" :
+	    strcmp(name, "alias_map") == 0 ? "`newaliases`, which makes it from the text beside it" : "a table there", name);
 }
 
 /* Lookup tables: a table that is not there would only show when its program starts. */
@@ -510,9 +590,23 @@ check_tables(const struct config *c, struct buf *faults)
 			const char *value = settings_value(c->file, t->name);
 			char path[1024];
 
+			if (is_asked_before(c, s, t->name))
+				continue;
 			if (t->check == setting_is_table && table_file(value, path) && access(path, F_OK) == -1)
-				buf_fmt(faults, "%s: %s: %s\n", t->name, path, strerror(errno));
+				say_missing(faults, t->name, value, path);
+			if (t->check == account_is_sasldb && value[0] != '\0' && access(value, F_OK) == -1)
+				buf_fmt(faults, "%s: %s: %s\n", t->name, value, strerror(errno));
 		}
+}
+
+/* Bounce would say it to the log, and use the standard text. */
+static void
+check_templates(const struct config *c, struct buf *faults)
+{
+	struct notice_templates t;
+
+	notice_templates_load(&t, settings_value(c->file, "bounce_template_directory"), faults);
+	notice_templates_free(&t);
 }
 
 void
@@ -520,6 +614,8 @@ place_check(const struct config *c, struct buf *faults)
 {
 	check_programs(c, faults);
 	check_tables(c, faults);
+	check_log(c, faults);
+	check_templates(c, faults);
 }
 
 bool
@@ -531,7 +627,8 @@ place_make(struct place *p, const struct config *c, struct buf *faults)
 	if (p->null_fd == -1)
 		buf_fmt(faults, "/dev/null: %s\n", strerror(errno));
 	check_programs(c, faults);
-	if (faults->n > before || !make_run(p, c, faults) || !make_queue(p, c, faults) || !make_log(p, c, faults))
+	if (faults->n > before || !make_run(p, c, faults) || !make_queue(p, c, faults) || !make_log(p, c, faults)
+	    || !make_states(p, c, faults))
 		return false;
 	if (faults->n > before || !place_listen(p, c, faults) || !make_control(p, c, faults))
 		return false;

@@ -7,26 +7,10 @@
  * family, so a network that reaches past it has an edge outside it, or holds
  * addresses of the other family: those are asked too.
  *
- * It runs in a child with router's rights, as router would run it.
+ * It runs as router would run it: proof.c.
  */
-#include <errno.h>
-#include <grp.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <fcntl.h>
-
-#include "base/clock.h"
-#include "base/file.h"
-#include "base/log.h"
 #include "mail/relay.h"
 #include "master/master.h"
-
-#define PROOF_MAX_MS	10000
-#define PROOF_OK	'P'	/* the child's last octet: it has come to its end */
 
 /* One or more of each class of client that a network could let in by mistake. */
 static const char *const strangers[] = {
@@ -126,97 +110,8 @@ relay_proof_rule(const struct config *c, const char *path, struct buf *faults)
 	relay_rule_fini(&rule);
 }
 
-/* ---- the child ---------------------------------------------------------------------- */
-
-static void
-drop(uid_t uid, gid_t gid)
-{
-	if (geteuid() == 0
-	    && (setgroups(0, NULL) == -1 || setresgid(gid, gid, gid) == -1 || setresuid(uid, uid, uid) == -1))
-		_exit(1);
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
-		_exit(1);
-}
-
-static _Noreturn void
-child(const struct config *c, const char *path, int fd, uid_t uid, gid_t gid)
-{
-	struct buf faults;
-
-	drop(uid, gid);
-	buf_init(&faults, 65536);
-	relay_proof_rule(c, path, &faults);
-	buf_char(&faults, PROOF_OK);
-	_exit(file_write(fd, buf_bytes(&faults)) ? 0 : 1);
-}
-
-/* All that the child says, until its end or the time is over. */
-static bool
-hear(int fd, struct buf *said)
-{
-	uint64_t until = clock_mono_ms() + PROOF_MAX_MS;
-
-	for (;;) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-		uint64_t now = clock_mono_ms();
-		unsigned char *room = buf_room(said, 4096);
-		ssize_t n;
-
-		if (!room || now >= until || (poll(&p, 1, (int)(until - now)) <= 0 && errno != EINTR))
-			return false;
-		if ((n = read(fd, room, 4096)) == 0)
-			return true;
-		if (n > 0)
-			said->n += (size_t)n;
-		else if (errno != EINTR && errno != EAGAIN)
-			return false;
-	}
-}
-
-static const struct service *
-router(void)
-{
-	const struct service *s = services;
-
-	while (s->name && strcmp(s->name, "router") != 0)
-		s++;
-	return s;
-}
-
 bool
 relay_proof(const struct config *c, const char *path, struct buf *faults)
 {
-	int fds[2], status = 1;
-	struct buf said;
-	bool good = false;
-	uid_t uid;
-	gid_t gid;
-	pid_t pid;
-
-	if (!service_ids(router()->user, c->s.uid_base, &uid, &gid)) {
-		buf_fmt(faults, "%s: there is no system user %s; right would be to create it, or to set "
-		    "uid_base\n", path, router()->user);
-		return false;
-	}
-	if (pipe2(fds, O_CLOEXEC) == -1 || (pid = fork()) == -1) {
-		buf_fmt(faults, "%s: the proof that no stranger can relay could not start\n", path);
-		return false;
-	}
-	if (pid == 0)
-		child(c, path, fds[1], uid, gid);
-	close(fds[1]);
-	buf_init(&said, 1 << 17);
-	if (!hear(fds[0], &said))
-		kill(pid, SIGKILL);
-	close(fds[0]);
-	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
-		;
-	if (status != 0 || said.n == 0 || said.p[said.n - 1] != PROOF_OK)
-		buf_fmt(faults, "%s: the proof that no stranger can relay did not come to its end\n", path);
-	else {
-		good = said.n == 1;
-		buf_add(faults, bytes_head(buf_bytes(&said), said.n - 1));
-	}
-	buf_fini(&said);
-	return good;
+	return proof(c, path, "router", "the proof that no stranger can relay", relay_proof_rule, faults);
 }

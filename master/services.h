@@ -19,19 +19,28 @@ struct service {
 	const char	*name;		/* also the executable's, in program_directory */
 	const char	*user;		/* system user; NULL: root */
 	const char	*group;		/* supplementary group; NULL: none */
-	const char	*only_if;	/* setting that must be yes; NULL: it always runs */
+	const char	*only_if;	/* setting that must be yes, or a list that must have an item; NULL: it always runs */
 	const char	*workers;	/* setting with their number; NULL: one */
 	enum net	 net;
 	unsigned	 keep;		/* KEEP_ bits of daemon/daemon.h: what seccomp leaves it */
 	const char	*listens[3];	/* settings that name sockets master binds for it; shared by all its workers.
-					 * "pickup_socket" is run_directory/public/pickup */
+					 * "pickup_socket" is run_directory/public/pickup, for every local user; "dns_socket",
+					 * "explain_socket", "auth_socket", "submission_socket" and "queue_socket" run_directory/dns.sock,
+					 * explain.sock, auth.sock, submission.sock and queue.sock, for root, or whoever runs the suite */
 	const char	*dirs[4];	/* what it may open: settings that name a directory, "log_directory" (log_file's),
 					 * "tables" (the lookup tables of its settings); "+name": also write */
+	const char	*dials;		/* setting that lists UNIX sockets, to which master connects it; NULL: none */
 	const char	*asks[5];	/* services it calls */
+	bool		 gets_certificates; /* tls_certificates: the open chains, as files "certificate.0" and so on */
+	bool		 gets_client_ca; /* the open tls_client_ca_file, as "client_ca": its clients log in, and may do so by certificate */
+	bool		 gets_keytab;	/* the open gssapi_keytab, as "keytab": auth alone */
+	bool		 vouches;	/* the key of daemon/voucher.h, as "voucher": who sees certificates, and who believes it */
+	bool		 gets_keys;	/* their private keys, open, as "key.0" and so on: keys alone */
+	unsigned	 tallies;	/* how many: what its workers count together, over reloads and restarts: daemon/tally.h */
 	bool		 counts_clients; /* its workers share what they know of them: daemon/clients.h */
 	bool		 takes_over;	/* one for all: after a reload the older askers are given the newest */
 	const struct setting *settings;	/* its table */
-	const struct setting *more[3];	/* of workers it forks */
+	const struct setting *more[3];	/* of workers it forks, and tables that services share */
 	const char	*what;		/* for `hermod status` */
 };
 

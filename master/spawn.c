@@ -35,7 +35,7 @@ env_passes(const char *e)
 {
 	static const char *const prefixes[] = {
 		"TZ=",
-#if defined(HERMOD_TESTS) || defined(__SANITIZE_ADDRESS__)
+#if defined(HERMOD_TESTS) || defined(HERMOD_SANITIZED)
 		"HERMOD_", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS=", "LD_PRELOAD=", "FAKETIME",
 #endif
 	};

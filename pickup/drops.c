@@ -266,15 +266,13 @@ note_name(struct drops *d, const char *name)
 static void
 look(struct drops *d)
 {
-	int copy = openat(d->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = copy == -1 ? NULL : fdopendir(copy);
+	DIR *dir = dir_stream(d->dir, ".");
 	const struct dirent *e;
 
 	buf_clear(&d->names);
 	d->at = 0;
 	if (dir == NULL) {
 		log_errno("%s: cannot be read", DROP_DIRECTORY);
-		fd_close(&copy);
 		return;
 	}
 	while (!d->names.full && (e = readdir(dir)))

@@ -67,7 +67,7 @@ add_recipients(const struct envelope *e, struct buf *out, uint32_t *more, struct
 	for (size_t i = 0; i < e->nrcpts; i++) {
 		const struct recipient *r = &e->rcpts[i];
 
-		if (r->state == RCPT_DELIVERED || r->state == RCPT_TOLD)
+		if (r->state == RCPT_DELIVERED || r->state == RCPT_TOLD || r->state == RCPT_PASSED)
 			continue;
 		if (reason->n == 0)
 			*reason = r->last_reply;

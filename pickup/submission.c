@@ -12,13 +12,13 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "mail/completion.h"
 #include "mail/envelope.h"
 #include "mail/router.h"
 #include "mail/routes.h"
 #include "pickup/pickup.h"
-#include "proto/rfc5322_head.h"
-#include "proto/rfc5322_write.h"
 #include "proto/smtp_address.h"
+#include "proto/tls_required.h"
 
 #define ANSWER_MS	60000
 #define COMMIT_MS	300000
@@ -26,9 +26,6 @@
 #define MAIL_MAX	(16u << 20)
 
 enum { IDLE, OPENING, ADDRESSES, ASKING, CONTENT, COMMITTING };
-
-/* Fields that are looked for; the first three are added when they are missing. */
-enum { F_FROM, F_DATE, F_MESSAGE_ID, F_BCC, F_RESENT_BCC, F_RETURN_PATH, F_RESENT_FROM, FIELDS };
 
 struct opening;
 
@@ -43,6 +40,8 @@ struct submission {
 	struct recipient asked;
 	size_t		 cap, given;
 	struct head	*head;			/* owned */
+	struct message_id message_id;
+	struct tls_required tls_required;
 	struct buf	 content;		/* owned */
 	uint64_t	 octets;
 	int		 file;			/* owned */
@@ -57,14 +56,6 @@ struct submission {
 
 /* The answer to `open` brings a file, whether or not the client is still there. */
 struct opening { struct pickup *pickup; struct submission *s; uint64_t cleanup; };
-
-static const struct bytes names[FIELDS] = {
-#define NAME(s)	{ (const unsigned char *)s, sizeof s - 1 }
-	[F_FROM] = NAME("From"), [F_DATE] = NAME("Date"), [F_MESSAGE_ID] = NAME("Message-ID"),
-	[F_BCC] = NAME("Bcc"), [F_RESENT_BCC] = NAME("Resent-Bcc"),
-	[F_RETURN_PATH] = NAME("Return-Path"), [F_RESENT_FROM] = NAME("Resent-From"),
-#undef NAME
-};
 
 static void
 answer(struct submission *s, unsigned code, struct bytes words)
@@ -160,7 +151,9 @@ content_begin(struct submission *s)
 	    .parts = (unsigned)set->mime_parts };
 
 	s->head = mem_alloc(sizeof *s->head);
-	head_init(s->head, &limits, text(set->hostname), names, FIELDS);
+	head_init(s->head, &limits, text(set->hostname), completion_names, COMPLETION_FIELDS);
+	message_id_init(&s->message_id);
+	s->tls_required = (struct tls_required){ 0 };
 }
 
 static void
@@ -319,6 +312,8 @@ content(struct submission *s, const char *p, size_t n)
 		return;
 	}
 	head_feed(s->head, run);
+	message_id_feed(&s->message_id, run);
+	tls_required_feed(&s->tls_required, run);
 	buf_add(&s->content, run);
 	if (s->content.n >= WRITE_AT)
 		write_content(s);
@@ -370,46 +365,6 @@ judge(struct submission *s)
 }
 
 static void
-insert(struct submission *s, const char *name, struct bytes line)
-{
-	struct envelope *e = &s->envelope;
-
-	e->edits[e->nedits++] = (struct header_edit){ .op = EDIT_INSERT, .name = text(name),
-	    .text = line };
-}
-
-static struct bytes
-message_id(struct submission *s, const char *host)
-{
-	struct buf line;
-	struct bytes out;
-
-	buf_init(&line, 1024);
-	message_id_put(text(s->queue_id), text(host), &line);
-	out = arena_copy(s->mail, buf_bytes(&line));
-	buf_fini(&line);
-	return out;
-}
-
-/* RFC 6409 section 8: what a message lacks is added. */
-static void
-complete(struct submission *s, int64_t now_s)
-{
-	const char *host = s->pickup->settings->hostname;
-	const struct head *h = s->head;
-	char date[CLOCK_DATE_MAX];
-
-	if (h->count[F_DATE] == 0)
-		insert(s, "Date", arena_fmt(s->mail, "Date: %s\r\n", clock_date(now_s, date)));
-	if (h->count[F_FROM] == 0 && h->count[F_RESENT_FROM] == 0)
-		insert(s, "From", s->envelope.sender.n > 0
-		    ? arena_fmt(s->mail, "From: <%.*s>\r\n", BYTES_FMT(s->envelope.sender))
-		    : arena_fmt(s->mail, "From: MAILER-DAEMON@%s\r\n", host));
-	if (h->count[F_MESSAGE_ID] == 0)
-		insert(s, "Message-ID", message_id(s, host));
-}
-
-static void
 finish_envelope(struct submission *s)
 {
 	struct envelope *e = &s->envelope;
@@ -421,20 +376,14 @@ finish_envelope(struct submission *s)
 	e->protocol = text("local");
 	e->client = text("local");
 	e->account = arena_fmt(s->mail, SUBMISSION_ACCOUNT, (unsigned)s->uid);
-	e->edits = arena_array(s->mail, 4 + h->ranges_n, sizeof *e->edits);
-	insert(s, "Received", arena_fmt(s->mail,
-	    "Received: by %s (Hermod, from uid %u)\r\n\tid %s; %s\r\n", s->pickup->settings->hostname,
-	    (unsigned)s->uid, s->queue_id, clock_date(now_s, date)));	/* RFC 5321 section 4.4 */
-	complete(s, now_s);
-	for (unsigned i = 0; i < h->ranges_n; i++) {
-		const struct head_range *r = &h->ranges[i];
-
-		if (r->what == HEAD_OURS || r->what == F_BCC || r->what == F_RESENT_BCC
-		    || r->what == F_RETURN_PATH)
-			e->edits[e->nedits++] = (struct header_edit){ .op = EDIT_DELETE,
-			    .name = r->what == HEAD_OURS ? text("Authentication-Results")
-			    : names[r->what], .offset = r->at, .octets = r->n };
-	}
+	if (tls_required_is_no(&s->tls_required))	/* RFC 8689 section 4.1 */
+		e->requiretls = TLS_NOT_REQUIRED;
+	e->edits = arena_array(s->mail, 1 + COMPLETION_EDITS + h->ranges_n, sizeof *e->edits);
+	e->edits[e->nedits++] = (struct header_edit){ .op = EDIT_INSERT, .name = text("Received"),
+	    .text = arena_fmt(s->mail, "Received: by %s (Hermod, from uid %u)\r\n\tid %s; %s\r\n",
+	    s->pickup->settings->hostname, (unsigned)s->uid, s->queue_id, clock_date(now_s, date)) };	/* RFC 5321 section 4.4 */
+	complete_message(&(struct completion){ .head = h, .message_id = &s->message_id, .from = e->sender,
+	    .hostname = s->pickup->settings->hostname, .queue_id = s->queue_id, .now_s = now_s }, s->mail, e);
 }
 
 static void
@@ -447,9 +396,9 @@ on_committed(void *arg, struct ipc_in *in)
 	if (in == NULL || in->type != IPC_committed || !ipc_get_committed(in, &a))
 		a.status = COMMIT_FAILED;
 	if (a.status == COMMIT_OK) {
-		log_info("%s: from=<%s> size=%llu nrcpt=%zu client=local uid=%u", s->queue_id,
-		    log_text(s->envelope.sender), (unsigned long long)s->octets,
-		    s->envelope.nrcpts, (unsigned)s->uid);
+		log_info("%s: from=<%s> size=%llu nrcpt=%zu client=local uid=%u message-id=<%s>", s->queue_id,
+		    log_value(s->envelope.sender), (unsigned long long)s->octets,
+		    s->envelope.nrcpts, (unsigned)s->uid, log_value(message_id_text(&s->message_id)));
 		answer(s, 250, text("2.0.0 queued"));
 	} else if (a.status == COMMIT_REFUSED) {
 		log_info("%s: uid=%u refused after its content: %s", s->queue_id, (unsigned)s->uid,

@@ -40,13 +40,50 @@ may_log_in(struct login_session *s)
 	return false;
 }
 
+/* USER and PASS are PLAIN by another name. */
+static bool
+shows_passwords(const struct login_session *s)
+{
+	return mechanism_in(s->mechanisms, text("PLAIN"));
+}
+
+/* RFC 5034 section 3: SASL names one mechanism at least. */
+static void
+put_logins(struct login_session *s)
+{
+	if (shows_passwords(s))
+		buf_text(&s->conn.out, "USER\r\n");
+	if (s->mechanisms[0] != '\0')
+		buf_fmt(&s->conn.out, "SASL %s\r\n", s->mechanisms);
+}
+
+static bool
+may_show(struct login_session *s)
+{
+	if (!may_log_in(s))
+		return false;
+	if (shows_passwords(s))
+		return true;
+	say(s, "-ERR [AUTH] USER is not served here; use AUTH, CAPA lists with what");
+	return false;
+}
+
 static void
 greet(struct login_session *s)
 {
 	struct state *st = s->state;
 
-	line_init(&st->lines, POP3_LINE_MAX);
+	line_init(&st->lines, POP3_LINE_AUTH_MAX);
 	say(s, "+OK Hermod POP3 ready");
+}
+
+/* RFC 2595 section 4: no greeting behind the handshake. */
+static void
+go_on(struct login_session *s)
+{
+	struct state *st = s->state;
+
+	line_init(&st->lines, POP3_LINE_AUTH_MAX);
 }
 
 static void
@@ -54,8 +91,10 @@ do_capa(struct login_session *s)
 {
 	buf_text(&s->conn.out, "+OK capabilities follow\r\nTOP\r\nUIDL\r\nRESP-CODES\r\n"
 	    "AUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n");
+	if (s->may_start_tls)
+		buf_text(&s->conn.out, "STLS\r\n");
 	if (s->may_log_in)
-		buf_text(&s->conn.out, "USER\r\nSASL PLAIN LOGIN\r\n");
+		put_logins(s);
 	buf_text(&s->conn.out, "IMPLEMENTATION Hermod\r\n.\r\n");
 }
 
@@ -64,7 +103,7 @@ do_user(struct login_session *s, struct bytes name)
 {
 	struct state *st = s->state;
 
-	if (!may_log_in(s))
+	if (!may_show(s))
 		return true;
 	if (name.n == 0 || name.n > sizeof st->user) {
 		say(s, "-ERR USER wants a name");
@@ -85,7 +124,7 @@ do_pass(struct login_session *s, struct bytes password)
 	struct buf plain;
 	struct bytes initial;
 
-	if (!may_log_in(s))
+	if (!may_show(s))
 		return true;
 	if (!st->named) {
 		say(s, "-ERR say USER first");
@@ -103,6 +142,19 @@ do_pass(struct login_session *s, struct bytes password)
 	return false;
 }
 
+static void
+put_list(struct login_session *s)
+{
+	struct bytes names = text(s->may_log_in ? s->mechanisms : "");
+
+	buf_text(&s->conn.out, s->may_log_in ? "+OK mechanisms follow\r\n" : "+OK none without TLS\r\n");
+	while (names.n > 0) {
+		buf_add(&s->conn.out, bytes_cut(&names, ' '));
+		buf_text(&s->conn.out, "\r\n");
+	}
+	buf_text(&s->conn.out, ".\r\n");
+}
+
 static bool
 do_auth(struct login_session *s, const struct pop3_cmd *cmd)
 {
@@ -111,14 +163,12 @@ do_auth(struct login_session *s, const struct pop3_cmd *cmd)
 	bool good;
 
 	if (cmd->arg.n == 0) {			/* RFC 1734: which are there? */
-		buf_text(&s->conn.out, s->may_log_in
-		    ? "+OK mechanisms follow\r\nPLAIN\r\nLOGIN\r\n.\r\n"
-		    : "+OK none without TLS\r\n.\r\n");
+		put_list(s);
 		return true;
 	}
 	if (!may_log_in(s))
 		return true;
-	if (!bytes_case_eq(cmd->arg, text("PLAIN")) && !bytes_case_eq(cmd->arg, text("LOGIN"))) {
+	if (!mechanism_in(s->mechanisms, cmd->arg)) {
 		say(s, "-ERR mechanism not served; CAPA lists them");
 		return true;
 	}
@@ -138,7 +188,18 @@ do_auth(struct login_session *s, const struct pop3_cmd *cmd)
 }
 
 static bool
-command(struct login_session *s, const struct pop3_cmd *cmd)
+do_stls(struct login_session *s, struct bytes rest)
+{
+	if (!s->may_start_tls) {
+		say(s, s->tls ? "-ERR TLS is on already" : "-ERR TLS is not served here");
+		return true;
+	}
+	login_start_tls(s, rest, "+OK go ahead\r\n");
+	return false;
+}
+
+static bool
+command(struct login_session *s, const struct pop3_cmd *cmd, struct bytes rest)
 {
 	switch (cmd->verb) {
 	case POP3_USER:	return do_user(s, cmd->arg);
@@ -150,7 +211,7 @@ command(struct login_session *s, const struct pop3_cmd *cmd)
 		say(s, "+OK bye");
 		login_end(s, NULL);
 		return false;
-	case POP3_STLS:	say(s, "-ERR TLS is not served here"); return true;
+	case POP3_STLS:	return do_stls(s, rest);
 	case POP3_APOP:	say(s, "-ERR APOP is not served here; use USER or AUTH"); return true;
 	default:
 		say(s, "-ERR log in first");
@@ -167,7 +228,6 @@ respond(struct login_session *s, enum line_status status, struct bytes line)
 	bool good;
 
 	st->exchange = false;
-	line_init(&st->lines, POP3_LINE_MAX);
 	if (status == LINE_OK && bytes_eq(line, text("*"))) {
 		login_cancel(s);
 		return false;
@@ -196,6 +256,13 @@ misunderstood(struct login_session *s, enum line_status status, const char *word
 	return true;
 }
 
+/* RFC 5034 section 4 wants a long initial response to wait for a challenge; who has a token sends it with AUTH, as Gmail has it. */
+static bool
+is_long(struct bytes line)
+{
+	return line.n + 2 > POP3_LINE_MAX && !bytes_case_starts(line, text("AUTH "));
+}
+
 static bool
 input(struct login_session *s, struct bytes *in)
 {
@@ -208,10 +275,12 @@ input(struct login_session *s, struct bytes *in)
 		return false;
 	if (st->exchange)
 		return respond(s, status, line);
+	if (status == LINE_OK && is_long(line))
+		status = LINE_LONG;
 	if (status != LINE_OK)
 		return misunderstood(s, status, "");
 	switch (pop3_cmd_parse(line, &cmd)) {
-	case POP3_PARSED:	return command(s, &cmd);
+	case POP3_PARSED:	return command(s, &cmd, *in);
 	case POP3_BAD_ARG:	return misunderstood(s, status, "-ERR argument not understood");
 	default:		return misunderstood(s, status, "-ERR command not known");
 	}
@@ -223,7 +292,6 @@ challenge(struct login_session *s, struct bytes octets)
 	struct state *st = s->state;
 
 	st->exchange = true;
-	line_init(&st->lines, POP3_LINE_AUTH_MAX);
 	buf_text(&s->conn.out, "+ ");
 	base64_encode(octets, &s->conn.out);
 	buf_text(&s->conn.out, "\r\n");
@@ -235,7 +303,6 @@ failed(struct login_session *s, bool unavailable, struct bytes words)
 	struct state *st = s->state;
 
 	st->named = st->exchange = false;
-	line_init(&st->lines, POP3_LINE_MAX);
 	buf_text(&s->conn.out, unavailable ? "-ERR [SYS/TEMP] " : "-ERR [AUTH] ");
 	buf_add(&s->conn.out, words.n > 0 ? words : text("name or password is wrong"));
 	buf_text(&s->conn.out, "\r\n");
@@ -256,7 +323,7 @@ fini(struct login_session *s)
 
 const struct login_protocol pop3_login_protocol = {
 	.name = "pop3", .state_octets = sizeof(struct state),
-	.greet = greet, .input = input, .challenge = challenge, .failed = failed,
+	.greet = greet, .go_on = go_on, .input = input, .challenge = challenge, .failed = failed,
 	.welcome = welcome, .fini = fini,
 	.busy = "-ERR [SYS/TEMP] too many connections from you\r\n",
 	.slow = "-ERR [SYS/TEMP] too busy for slow clients now; come back later\r\n",

@@ -70,7 +70,7 @@ placed(struct qmgr *m, struct work *w)
 	early_free(m, w);
 	if (!queue_message_placed(w->message))
 		w->message->rewrite = true;	/* what is written next says it all */
-	active_placed(m, w);
+	settle_placed(m, w);
 }
 
 /* A channel can end without its cleanup, which then has given the message its name by now. */

@@ -2,17 +2,18 @@
 /*
  * qmgr/main.c - decide what to deliver next:  cleanup -> queue -> qmgr -> local
  *
- * Holds the queue directory and channels to router and local: see its row in
- * master/services.c. Never reads content but for its checksum; hands on descriptors
+ * Holds the queue directory, channels to router and local, and the socket where the administrator
+ * gives orders: see its row in master/services.c. Never reads content but for its checksum; hands on descriptors
  * of queue files that carry the message's lock, so that another qmgr leaves alone
  * what is still being delivered. Everything it must not forget is in the queue.
  */
 #include <sys/resource.h>
 
 #include "base/log.h"
+#include "mail/queue_task.h"
 #include "qmgr/qmgr.h"
 
-#define OTHER_FILES	128	/* channels, directories, the loop */
+#define OTHER_FILES	(128 + QUEUE_TASK_FILES)	/* channels, directories, the loop; an order's */
 
 static bool
 on_arrived(struct qmgr *m, struct ipc_in *in)
@@ -63,13 +64,25 @@ on_gone(void *owner, struct channel *c)
 }
 
 static void
+on_listen(void *owner, const char *setting, int fd)
+{
+	struct qmgr *m = owner;
+
+	(void)setting;
+	control_accept(m->control, fd);
+}
+
+static void
 on_drain(void *owner)
 {
 	struct qmgr *m = owner;
 
+	control_drain(m->control);
 	scan_drain(m->scan);
+	down_drain(m->downs);
 	schedule_drain(m->schedule);
 	active_drain(m);
+	scan_release(m->scan);		/* the next one goes on; what is on its way here has its own lock */
 }
 
 /* A message in memory holds its file open. */
@@ -102,21 +115,28 @@ main(void)
 	dir = daemon_file(&d, "queue_directory");
 	if (dir == -1 || !queue_open(&m.queue, dir, daemon_proc_fd(&d)))
 		log_fatal("the queue cannot be opened");
+	queue_sync_as(&m.queue, settings.sync_directory);
 	fit_limit(&settings);
-	daemon_confine(&d, KEEP_FILES | KEEP_WRITE);	/* ---- strangers only below ---- */
+	daemon_confine(&d, KEEP_FILES | KEEP_WRITE | KEEP_ACCEPT);	/* ---- strangers only below ---- */
 	m.router = daemon_peers(&d, "router");
+	m.bounce = daemon_peers(&d, "bounce");
 	ipc_out_init(&m.out);
 	active_init(&m);
 	m.schedule = schedule_new(&m);
+	m.downs = down_new(&m);
 	m.scan = scan_new(&m);
+	m.control = control_new(&m);
 	d.owner = &m;
 	d.on_frame = on_frame;
 	d.on_gone = on_gone;
+	d.on_listen = on_listen;
 	d.on_drain = on_drain;
 	d.sessions = active_jobs;
 	scan_start(m.scan);
 	daemon_serve(&d);
+	control_free(&m.control);
 	scan_free(&m.scan);
+	down_free(&m.downs);
 	active_fini(&m);
 	schedule_free(&m.schedule);
 	ipc_out_fini(&m.out);

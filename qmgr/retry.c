@@ -24,22 +24,28 @@ clock_guard_start(struct clock_guard *g, int64_t last_s, int64_t wall_s, uint64_
 	g->sure_ms = jumped ? mono_ms + confirm_ms : mono_ms;
 }
 
+static int64_t
+jump_since(const struct clock_guard *g, int64_t wall_s, uint64_t mono_ms)
+{
+	int64_t jump = wall_s - g->wall_s - (int64_t)((mono_ms - g->mono_ms) / 1000);
+
+	return jump >= -CLOCK_JUMP_S && jump <= CLOCK_JUMP_S ? 0 : jump;
+}
+
 int64_t
 clock_guard_look(struct clock_guard *g, int64_t wall_s, uint64_t mono_ms)
 {
-	int64_t went = (int64_t)((mono_ms - g->mono_ms) / 1000);
-	int64_t jump = wall_s - g->wall_s - went;
+	int64_t jump = jump_since(g, wall_s, mono_ms);
 
 	g->wall_s = wall_s;
 	g->mono_ms = mono_ms;
-	if (jump >= -CLOCK_JUMP_S && jump <= CLOCK_JUMP_S)
-		return 0;
-	g->sure_ms = mono_ms + g->confirm_ms;
+	if (jump != 0)
+		g->sure_ms = mono_ms + g->confirm_ms;
 	return jump;
 }
 
 bool
-clock_guard_sure(const struct clock_guard *g, uint64_t mono_ms)
+clock_guard_sure(const struct clock_guard *g, int64_t wall_s, uint64_t mono_ms)
 {
-	return mono_ms >= g->sure_ms;
+	return mono_ms >= g->sure_ms && jump_since(g, wall_s, mono_ms) == 0;
 }

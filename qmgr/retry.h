@@ -31,6 +31,7 @@ struct clock_guard {
 void	clock_guard_start(struct clock_guard *g, int64_t last_s, int64_t wall_s, uint64_t mono_ms, uint64_t confirm_ms);
 /* Seconds that the clock has jumped since the last look; 0: it has not. */
 int64_t	clock_guard_look(struct clock_guard *g, int64_t wall_s, uint64_t mono_ms);
-bool	clock_guard_sure(const struct clock_guard *g, uint64_t mono_ms);
+/* May that time be believed? Not if it has jumped since the last look, either. */
+bool	clock_guard_sure(const struct clock_guard *g, int64_t wall_s, uint64_t mono_ms);
 
 #endif

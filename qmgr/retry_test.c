@@ -50,8 +50,8 @@ test_clock_that_was_away(void **state)
 		struct clock_guard g;
 
 		clock_guard_start(&g, rows[i].last, rows[i].now, 5000, 3600000);
-		assert_int_equal(clock_guard_sure(&g, 5000), rows[i].sure);
-		assert_true(clock_guard_sure(&g, 5000 + 3600000));
+		assert_int_equal(clock_guard_sure(&g, rows[i].now, 5000), rows[i].sure);
+		assert_true(clock_guard_sure(&g, rows[i].now + 3600, 5000 + 3600000));
 	}
 }
 
@@ -67,14 +67,16 @@ test_clock_that_jumps(void **state)
 
 		clock_guard_start(&g, wall - 60, wall, 1000, 3600000);
 		assert_int_equal(clock_guard_look(&g, wall += 60, 61000), 0);
-		assert_true(clock_guard_sure(&g, 61000));
+		assert_true(clock_guard_sure(&g, wall, 61000));
+		assert_true(clock_guard_sure(&g, wall + 59, 61000 + 59000));
+		assert_false(clock_guard_sure(&g, wall + jumps[i], 61000 + 1000));	/* nobody has looked yet */
 		assert_int_equal(clock_guard_look(&g, wall += 60 + jumps[i], 121000), jumps[i]);
-		assert_false(clock_guard_sure(&g, 121000));
+		assert_false(clock_guard_sure(&g, wall, 121000));
 		assert_int_equal(clock_guard_look(&g, wall += 60, 181000), 0);	/* the new time stands */
-		assert_false(clock_guard_sure(&g, 181000));
-		assert_true(clock_guard_sure(&g, 121000 + 3600000));
+		assert_false(clock_guard_sure(&g, wall, 181000));
+		assert_true(clock_guard_sure(&g, wall + 3540, 121000 + 3600000));
 		assert_int_equal(clock_guard_look(&g, wall += 60 - jumps[i], 241000), -jumps[i]);
-		assert_false(clock_guard_sure(&g, 121000 + 3600000));
+		assert_false(clock_guard_sure(&g, wall + 3480, 121000 + 3600000));
 	}
 }
 

@@ -5,7 +5,8 @@
  * what stands in new/ without having been announced.
  *
  * One qmgr owns the queue, by a lock on its file `lock`, in which it notes the wall
- * clock every minute: the next one sees how long nobody looked.
+ * clock every minute: the next one sees how long nobody looked. One that is to end gives it away at once: what is
+ * still on its way there has a lock of its own, and is left alone until it has ended.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +27,7 @@
 #define BUDGET_MS	1
 #define AGAIN_MAX	10000
 #define FULL_MS		1000
+#define RETRY_EXACT_MS	120000	/* waits up to this are not rounded to a minute */
 
 struct again {				/* a file to be looked at once more */
 	struct again	*next;
@@ -40,6 +42,7 @@ struct scan {
 	bool		 owns;
 	struct timer	 locking, tick, more, again_timer;
 	uint64_t	 minute_ms;	/* when the last one began; 0: never */
+	uint64_t	 owned_ms;	/* monotonic: when the queue became ours */
 	int64_t		 due_s;		/* wall clock: the first bucket */
 	enum queue_place walking;
 	unsigned	 budget;
@@ -55,11 +58,15 @@ static bool
 found(void *arg, const char *name)
 {
 	struct scan *s = arg;
-	enum take take = active_take(s->qmgr, s->walking, name, true);
+	enum take take;
 
+	if (active_has(s->qmgr, name))
+		return true;
+	take = active_take(s->qmgr, s->walking, name, true);
 	if (take == TAKE_LATER)
 		scan_again(s, s->walking, name, s->qmgr->settings->uncertain_backoff_ms);
-	if (take == TAKE_FULL || s->budget-- == 0)
+	/* What stays where it is is no part of the budget: the next walk comes to it again. */
+	if (take == TAKE_FULL || (take == TAKE_DONE && s->budget-- == 0))
 		s->wants_more = true;
 	return !s->wants_more;
 }
@@ -82,15 +89,24 @@ walk(struct scan *s, enum queue_place place)
 		s->due_s = queue_next_due(q);
 }
 
+/* At first some are announced to the qmgr before us, which takes nothing any more. */
+static bool
+is_new_here(const struct scan *s, uint64_t now)
+{
+	return now - s->owned_ms < MINUTE_MS;
+}
+
 static void
 set_tick(struct scan *s)
 {
-	uint64_t gone = clock_mono_ms() - s->minute_ms;
+	uint64_t mono = clock_mono_ms(), gone = mono - s->minute_ms;
 	uint64_t wait = gone < MINUTE_MS ? MINUTE_MS - gone : 0;
 	int64_t now = clock_wall_s();
 	uint64_t due = wait;
 
-	if (s->due_s <= now)
+	if (s->qmgr->daemon->draining)
+		return;
+	if (s->due_s <= now || is_new_here(s, mono))
 		due = LEAST_MS;
 	else if (s->due_s - now < MINUTE_MS / 1000)
 		due = (uint64_t)(s->due_s - now) * 1000;
@@ -170,6 +186,8 @@ tick_due(void *arg)
 	if (now - s->minute_ms < MINUTE_MS) {
 		s->wants_more = false;
 		s->budget = BUDGET;
+		if (is_new_here(s, now))
+			walk(s, QUEUE_NEW);
 		walk(s, QUEUE_LATER);
 		if (s->wants_more)
 			scan_room(s);
@@ -181,18 +199,8 @@ tick_due(void *arg)
 	if (jump != 0)
 		say_jump(s, jump);
 	write_stamp(s);
+	down_start(s->qmgr->downs);	/* what could not be read before, or was put there by hand */
 	walk_all(s);
-}
-
-void
-scan_due(struct scan *s, int64_t next_s)
-{
-	int64_t bucket_s = next_s / 60 * 60 + 60;	/* or before */
-
-	if (bucket_s >= s->due_s)
-		return;
-	s->due_s = bucket_s;
-	set_tick(s);
 }
 
 /* ---- files to look at again ---- */
@@ -230,6 +238,26 @@ scan_again(struct scan *s, enum queue_place place, const char *name, uint64_t af
 		s->again_ms = at;
 		timer_set(&s->again_timer, after_ms);
 	}
+}
+
+void
+scan_due(struct scan *s, int64_t next_s)
+{
+	int64_t bucket_s = next_s / 60 * 60 + 60;	/* or before */
+
+	if (bucket_s >= s->due_s)
+		return;
+	s->due_s = bucket_s;
+	set_tick(s);
+}
+
+void
+scan_wait(struct scan *s, const struct queue_message *q, uint64_t wait_ms)
+{
+	if (q->place == QUEUE_LATER)
+		scan_due(s, q->envelope.next_s);
+	if (wait_ms <= RETRY_EXACT_MS)
+		scan_again(s, q->place, q->name, wait_ms);
 }
 
 /* Takes the first that is due out of the list. */
@@ -277,10 +305,11 @@ own(struct scan *s)
 
 	s->owns = true;
 	clock_guard_start(&m->clock, last_s, now_s, now, m->settings->clock_confirm_ms);
-	if (!clock_guard_sure(&m->clock, now))
+	if (!clock_guard_sure(&m->clock, now_s, now))
 		say_jump(s, now_s - last_s);
-	s->minute_ms = now;
+	s->minute_ms = s->owned_ms = now;
 	write_stamp(s);
+	down_start(m->downs);
 	walk_all(s);
 }
 

@@ -2,7 +2,7 @@
 /*
  * smtpd/main.c - receive mail:  client -> smtpd -> cleanup -> queue
  *
- * Holds client sockets and channels to router and cleanup, nothing else: see its row
+ * Holds client sockets and channels to router, cleanup and keys, nothing else: see its row
  * in master/services.c. Believes nothing a client says. Who may send where is the
  * router's answer; the conversation is in mail/smtp_server.c, its place on the event
  * loop in daemon/smtp_session.c, the grammar in proto/smtp_cmd.h.
@@ -16,69 +16,53 @@ static void
 session_accept(void *owner, const char *setting, int fd)
 {
 	(void)setting;
-	smtp_service_accept(owner, fd);
+	smtp_service_accept(owner, fd, false);
 }
 
-static uint32_t
-sessions(void *owner)
-{
-	return smtp_service_sessions(owner);
-}
-
+/* What is not so for submission, too. */
 static void
-drain(void *owner)
+differ(const struct smtpd_settings *s, const struct tls_server *tls, struct smtp_rules *r, struct smtp_limits *l)
 {
-	smtp_service_drain(owner);
-}
-
-static struct smtp_rules
-rules(const struct smtpd_settings *s)
-{
-	return (struct smtp_rules){
-		.hostname = s->hostname, .authserv_id = s->hostname,
-		.message_octets = s->message_octets, .recipients = s->recipients,
-		.line_octets = s->line_octets,
-		.header_octets = s->header_octets, .header_line_octets = s->header_line_octets,
-		.mime_depth = s->mime_depth, .mime_parts = s->mime_parts, .hops = s->hops,
-		.errors = s->errors, .junk = s->junk,
-		.normalize_newlines = s->bare_newline == BARE_NORMALIZE,
-	};
-}
-
-static struct smtp_limits
-limits(const struct smtpd_settings *s)
-{
-	return (struct smtp_limits){
-		.command_timeout_ms = s->command_timeout_ms,
-		.content_timeout_ms = s->content_timeout_ms,
-		.session_timeout_ms = s->session_timeout_ms,
-		.greet_delay_ms = s->greet_delay_ms,
-		.crowd = { .sessions = s->sessions, .client_sessions = s->client_sessions,
-		    .client_rate = s->client_rate, .stress_timeout_ms = s->stress_timeout_ms },
-	};
+	r->recipients = s->recipients;
+	r->starttls = tls != NULL;
+	r->tls_required = s->tls == SMTPD_TLS_MUST;
+	l->greet_delay_ms = s->greet_delay_ms;
+	l->crowd.sessions = s->sessions;
+	l->crowd.client_sessions = s->client_sessions;
+	l->crowd.client_rate = s->client_rate;
 }
 
 int
 main(void)
 {
 	struct daemon d;
+	struct smtp_settings common;
 	struct smtpd_settings settings;
+	struct tls_settings tls_set;
+	struct tls_server *tls = NULL;
 	struct smtp_rules r;
 	struct smtp_limits l;
 	struct smtp_service *service;
 
 	daemon_start(&d, "smtpd");			/* descriptors handed over by master */
+	daemon_settings(&d, smtp_server_settings, &common);
 	daemon_settings(&d, smtpd_settings, &settings);
+	daemon_settings(&d, tls_settings, &tls_set);
+	if (settings.tls != SMTPD_TLS_NEVER)
+		tls = tls_server_new(&d, &tls_set);
 	daemon_confine(&d, KEEP_ACCEPT);		/* ---- strangers only below ---- */
-	r = rules(&settings);
-	l = limits(&settings);
-	service = smtp_service_new(&d, &r, &l);
+	smtp_settings_apply(&common, &r, &l);
+	differ(&settings, tls, &r, &l);
+	service = smtp_service_new(&d, &r, &l, tls, NULL);
 	d.owner = service;
 	d.on_listen = session_accept;
-	d.on_drain = drain;
-	d.sessions = sessions;
+	d.on_drain = smtp_service_drain;
+	d.sessions = smtp_service_sessions;
 	daemon_serve(&d);				/* the one event loop */
 	smtp_service_free(&service);
+	tls_server_free(&tls);
+	settings_free(tls_settings, &tls_set);
 	settings_free(smtpd_settings, &settings);
+	settings_free(smtp_server_settings, &common);
 	return daemon_stop(&d);
 }

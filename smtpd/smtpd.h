@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * smtpd/smtpd.h - the settings of smtpd.
+ * smtpd/smtpd.h - the settings of smtpd, beside those of all who serve SMTP (daemon/smtp_session.h).
  */
 #ifndef SMTPD_SMTPD_H
 #define SMTPD_SMTPD_H
@@ -8,16 +8,12 @@
 #include "mail/settings.h"
 
 struct smtpd_settings {
-	const char	*hostname;
-	uint64_t	 message_octets, recipients, line_octets, header_octets, header_line_octets;
-	uint64_t	 mime_depth, mime_parts, hops, errors, junk;
-	unsigned	 bare_newline;		/* index into its words */
-	uint64_t	 command_timeout_ms, content_timeout_ms, session_timeout_ms, stress_timeout_ms;
-	uint64_t	 greet_delay_ms;
+	uint64_t	 recipients, greet_delay_ms;
+	unsigned	 tls;			/* index into its words */
 	uint64_t	 sessions, client_sessions, client_rate;
 };
 
-enum { BARE_REJECT, BARE_NORMALIZE };
+enum { SMTPD_TLS_NEVER, SMTPD_TLS_MAY, SMTPD_TLS_MUST };
 
 extern const struct setting smtpd_settings[];
 

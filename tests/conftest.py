@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import signal
+import ssl
 import sys
 import tempfile
 
@@ -12,6 +13,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from hermodtest import proc  # noqa: E402
+from hermodtest.certificates import Authority  # noqa: E402
 from hermodtest.client import NOBODY  # noqa: E402
 from hermodtest.suite import Suite, sanitized, with_faults  # noqa: E402
 
@@ -33,7 +35,7 @@ def pytest_addoption(parser):
     parser.addoption("--imap-commands", type=int, help="how many commands that is")
     parser.addoption("--cut-seed", type=int, help="what test_powercut_mailbox does, and which cuts: as a failure has told")
     parser.addoption("--cut-at", type=int, help="that cut alone")
-    parser.addoption("--imap-seconds", type=int, default=60, help="how long it goes on else")
+    parser.addoption("--imap-seconds", type=int, default=120, help="how long it goes on else")
 
 
 def pytest_configure(config):
@@ -98,10 +100,41 @@ def shared_suite(request):
     s.end()
 
 
+@pytest.fixture(scope="module")
+def ca():
+    """An authority for certificates."""
+    authority = Authority()
+    yield authority
+    authority.close()
+
+
+@pytest.fixture(scope="module")
+def other_ca():
+    """Another, which nobody believes."""
+    authority = Authority(name="Another")
+    yield authority
+    authority.close()
+
+
+@pytest.fixture
+def context(ca):
+    """A client's, which believes that authority alone."""
+    return ssl.create_default_context(cafile=ca.file)
+
+
 @pytest.fixture
 def home(tmp_path):
     os.chmod(tmp_path, 0o700)
     return tmp_path
+
+
+@pytest.fixture
+def public_path():
+    """A folder that other users' processes come to. tmp_path is none: each pytest that starts shuts its parent to others."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="hermod-public."))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
 
 
 @pytest.fixture

@@ -5,8 +5,10 @@ import poplib
 import pty
 import re
 import select
+import signal
 import stat
 import subprocess
+import termios
 import time
 
 import pytest
@@ -212,6 +214,29 @@ def test_terminal(make_suite, again, status):
     assert len(s.hermod_json("account", "list")) == (1 if status == 0 else 0)
 
 
+def test_the_interrupt_key(make_suite):
+    """It ends the question at once, and the terminal shows again what is typed."""
+    s = make_suite(start=False, users=())
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execve(os.path.join(s.build, "bin", "hermod"),
+                  ["hermod", "-c", s.conf, "account", "add", "anna@hermod.test"], s.environment())
+    seen = b""
+    while not seen.endswith(b"Password: "):
+        assert select.select([fd], [], [], 60 * patience())[0], seen
+        seen += os.read(fd, 1000)
+    slave = os.open(os.readlink(f"/proc/{pid}/fd/0"), os.O_RDWR | os.O_NOCTTY)     # one that nobody has open forgets its settings
+    try:
+        assert not termios.tcgetattr(slave)[3] & termios.ECHO
+        os.write(fd, b"half a pass\x03")
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGINT
+        assert termios.tcgetattr(slave)[3] & termios.ECHO
+    finally:
+        os.close(slave)
+        os.close(fd)
+    assert s.hermod_json("account", "list") == []
+
+
 @pytest.mark.root
 def test_rights_of_the_table(make_suite):
     """The two services that look accounts up can read it, the others cannot."""
@@ -246,3 +271,14 @@ def test_db_config_is_not_read(make_suite, tmp_path):
     r = subprocess.run([os.path.join(s.build, "bin", "hermod"), "-c", s.conf, "account", "list"], cwd=tmp_path,
                        env=s.environment(), capture_output=True, text=True)
     assert r.returncode == 0 and "anna@hermod.test" in r.stdout
+
+
+@pytest.mark.root
+def test_others_are_told_that_they_may_not(make_suite):
+    s = make_suite(start=False)
+    for args in (("list",), ("add", "bert@hermod.test", "--password-stdin"), ("disable", "anna@hermod.test")):
+        r = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", os.path.join(s.build, "bin", "hermod"),
+                            "-c", s.conf, "account", *args], input="x\n", text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                           env=s.environment())
+        assert r.returncode == 77 and r.stdout == "", r
+        assert "Permission denied; root may see and change the accounts" in r.stderr and len(r.stderr.splitlines()) == 1, r

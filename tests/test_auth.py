@@ -3,7 +3,6 @@
 import base64
 import os
 import poplib
-import stat
 import threading
 import time
 
@@ -70,9 +69,12 @@ def test_wrong_answers_wait_right_ones_do_not(suite):
     waits = [refusal(suite, "anna@hermod.test", f"wrong{i}")[1] for i in range(6)]
     assert max(waits) < 4 * patience()
     assert waits[-1] > 0.2
-    begin = time.monotonic()
-    suite.pop3("anna").quit()
-    assert time.monotonic() - begin < 1.5 * patience()
+    rights = []
+    for _ in range(3):                  # who had to wait would have to each time; a machine under load is slow now and then
+        begin = time.monotonic()
+        suite.pop3("anna").quit()
+        rights.append(time.monotonic() - begin)
+    assert min(rights) < 1.5 * patience()
 
 
 def test_right_password_among_wrong_ones(suite):
@@ -153,11 +155,7 @@ def test_exchanges_do_not_mix(make_suite):
 
 def plain_table(s, allowed):
     s.add_account("anna")		# for its mailbox
-    table = os.path.join(s.dir, "etc", "table")
-    with open(table, "w") as out:
-        out.write("anna@hermod.test password={PLAIN}in clear\n")
-    os.chmod(table, 0o644)
-    s.write_conf(account_map="text:" + table, allow_plain_passwords=allowed)
+    s.use_accounts({"anna@hermod.test": "password={PLAIN}in clear"}, allow_plain_passwords=allowed)
     s.start()
 
 
@@ -209,7 +207,7 @@ SCRIPT = """#!/bin/sh
 IFS= read -r password
 case "$PAM_USER $password" in
 "carl "*slow*)	sleep 5; exit 1 ;;
-"carl open sesame" | "daemon open sesame" | "stranger open sesame") exit 0 ;;
+"CARL of CARL" | "carl open sesame" | "daemon open sesame" | "stranger open sesame") exit 0 ;;
 esac
 exit 1
 """
@@ -256,6 +254,8 @@ def test_system_user_by_pam(make_suite):
     assert pop3_plain(s, "daemon", "open sesame").startswith("-ERR [AUTH]")
     assert pop3_plain(s, "stranger", "open sesame").startswith("-ERR [AUTH]")
     assert pop3_plain(s, "../carl", "open sesame").startswith("-ERR [AUTH]")
+    assert pop3_plain(s, "Carl", "open sesame").startswith("+OK")	# the account is carl's: so is the password
+    assert pop3_plain(s, "CARL", "of CARL").startswith("-ERR [AUTH]")	# whom PAM knows as well, and who has no account here
     s.pop3("anna").quit()			# virtual accounts as ever
 
 

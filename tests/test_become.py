@@ -70,6 +70,27 @@ def test_a_session_outlives_a_reload(suite):
     wait_for(lambda: old not in suite.pids("become"), 20 * patience(), why=lambda: suite.hermod("status").stdout)
 
 
+@pytest.mark.settings(become_processes=4, minimal_backoff="1s", maximal_backoff="1s", deliver_idle="100ms")
+def test_at_the_limit_of_processes_and_beyond(suite):
+    """Sessions up to it; one more is told to come later, mail waits, and nobody who has one loses it."""
+    held = [suite.imap(u) for u in ("anna", "bert", "anna", "bert")]
+    with pytest.raises(poplib.error_proto, match=r"-ERR \[SYS/TEMP\]"):
+        suite.pop3("anna")
+    with suite.imap() as c:
+        assert c.no(f'LOGIN anna@{suite.domain} "{suite.password}"').done.code == ("UNAVAILABLE", None)
+    suite.wait_log("refused to start imapd: become_processes = 4 are there")
+    suite.send("anna")                          # accepted: it waits
+    suite.wait_log("refused to start deliver: become_processes = 4 are there")
+    for c in held:
+        c.ok("NOOP")
+    assert len(suite.pids("imapd")) == 4 and not suite.maildir("anna").files()
+    held[0].logout()
+    suite.maildir("anna").wait(1)
+    wait_for(lambda: logs_in(suite), 20 * patience())
+    for c in held[1:]:
+        c.logout()
+
+
 @pytest.mark.root
 @pytest.mark.parametrize("uid,gid", [(0, MAIL_UID), (999, MAIL_UID), (MAIL_UID, 0), (MAIL_UID, 42), (61003, 61003)])
 def test_nobody_else_is_acted_as(make_suite, uid, gid):

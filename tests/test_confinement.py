@@ -4,26 +4,31 @@
 The tables below say it once more, by hand: a change of master/services.c that gives a process
 another right has to be made here, too.
 """
+import atexit
 import os
 import re
 import signal
+import sqlite3
 import stat
 
 import pytest
 
+from hermodtest.certificates import Authority
 from hermodtest.proc import wait_for
-from hermodtest.suite import MAIL_UID, SERVICE_UIDS, patience, sanitized
+from hermodtest.suite import MAIL_UID, SERVICE_UIDS, build_dir, patience, sanitized
 
 # As whom each runs; those of one user share it.
 USERS = {
     "journal": "log", "router": "map", "become": "root", "local": "local", "qmgr": "queue",
-    "cleanup": "queue", "pam": "pam", "auth": "auth", "pickup": "queue", "smtpd": "in",
-    "pop3-login": "login", "imap-login": "login",
+    "cleanup": "queue", "bounce": "queue", "pam": "pam", "auth": "auth", "pickup": "queue", "smtpd": "in",
+    "pop3-login": "login", "imap-login": "login", "resolver": "dns", "smtp-client": "out",
+    "fetch": "fetch", "keys": "keys", "submission": "submit", "tls": "tls",
+    "directory": "directory",
 }
 WORKERS = ("deliver", "pop3d", "imapd")		# forks of become's, as the mailbox's owner
-HOST_NET = {"pam"}
+HOST_NET = {"pam", "resolver", "smtp-client", "fetch", "directory"}
 HOST_ROOT = {"become", "pam"} | set(WORKERS)
-NO_FILES = {"smtpd", "local", "pop3-login", "imap-login"}
+NO_FILES = {"smtpd", "submission", "tls", "keys", "smtp-client", "bounce", "local", "pop3-login", "imap-login"}
 # become changes ids and ends its forks: CAP_KILL, CAP_SETGID, CAP_SETUID.
 CAPS = {"become": 1 << 5 | 1 << 6 | 1 << 7}
 
@@ -31,11 +36,26 @@ CAPS = {"become": 1 << 5 | 1 << 6 | 1 << 7}
 ALLOWED = {
     "become": {"open", "create", "fork", "setuid", "setuid-other", "setgid"},
     "pam": {"open", "create", "inet", "inet6", "unix", "connect", "exec", "code", "fork"},
+    "resolver": {"inet", "inet6", "unix", "connect"},
+    "smtp-client": {"inet", "inet6", "unix", "connect"},
+    "fetch": {"inet", "inet6", "unix", "connect"},
+    "directory": {"inet", "inet6", "unix", "connect"},
 }
 ATTEMPTS = {"open", "create", "proc", "inet", "inet6", "unix", "connect", "exec", "code", "fork", "trace",
             "signal", "setuid", "setuid-other", "setgid", "chroot", "unshare", "mount", "keys"}
 
-SETTINGS = {"system_accounts": True}	# so that pam is there
+CA = Authority()
+CERTIFICATE = CA.issue("mx.hermod.test")
+SETTINGS = {"system_accounts": True, "tls_certificates": [CERTIFICATE.item]}	# so that pam and keys are there
+atexit.register(CA.close)
+if "#define HAVE_SQLITE 1" in open(os.path.join(build_dir(), "config.h")).read():
+    DATABASE = os.path.join(CA.folder, "accounts.db")
+    with sqlite3.connect(DATABASE) as db:
+        db.execute("CREATE TABLE accounts (name TEXT, mailbox TEXT)")
+    db.close()
+    SETTINGS.update(account_directory="sqlite", sql_database=DATABASE, sql_query="SELECT mailbox FROM accounts WHERE name = $1")
+else:
+    del USERS["directory"]
 
 root = pytest.mark.root
 
@@ -114,7 +134,10 @@ def test_root_directory(house):
     assert os.stat(empty).st_uid == 0 and stat.S_IMODE(os.stat(empty).st_mode) & 0o222 == 0
     for name, p in daemons(house):
         assert link(p, "root") == ("/" if name in HOST_ROOT else empty), name
-        assert link(p, "cwd") == link(p, "root") or name in WORKERS, name
+        if name == "resolver":			# where libunbound keeps the root's keys
+            assert link(p, "cwd") == os.path.join(house.dir, "dns")
+        else:
+            assert link(p, "cwd") == link(p, "root") or name in WORKERS, name
 
 
 @root
@@ -145,7 +168,7 @@ def test_not_dumpable(house):
 @root
 def test_descriptors(house):
     """Who has no files holds sockets and the loop; all are closed on exec, but 0 to 2."""
-    fine = re.compile(r"(socket:|anon_inode:|pipe:|/dev/null$|/memfd:clients" + (r"|/memfd:|.*/reports$" if sanitized() else "") + ")")
+    fine = re.compile(r"(socket:|anon_inode:|pipe:|/dev/null$|/memfd:(clients|tallies) " + (r"|/memfd:|.*/reports$" if sanitized() else "") + ")")
     for name, p in daemons(house):
         if name in NO_FILES:			# but for a moment smtpd the file of the next message, which it cannot name
             wait_for(lambda: all(fine.match(what) for what in p.fds().values()), 5 * patience(),

@@ -14,7 +14,7 @@ from hermodtest.proc import wait_for
 from hermodtest.suite import patience
 
 USERS = ["anna", "bert", "carl", "dora"]
-KINDS = ["smtpd", "cleanup", "qmgr", "router", "local", "become", "deliver", "journal", "auth", "pickup", "pop3-login",
+KINDS = ["smtpd", "cleanup", "bounce", "qmgr", "router", "local", "become", "deliver", "journal", "auth", "pickup", "pop3-login",
          "imap-login", "pop3d", "imapd", "master"]
 DOUBLE = {"qmgr", "local", "become", "deliver", "master"}       # whose death leaves a delivery unanswered
 SETTINGS = {"minimal_backoff": "1s", "uncertain_backoff": "200ms", "smtpd_client_sessions": 1000,
@@ -22,8 +22,8 @@ SETTINGS = {"minimal_backoff": "1s", "uncertain_backoff": "200ms", "smtpd_client
 
 
 class Killer:
-    def __init__(self, suite, chance):
-        self.suite, self.chance = suite, chance
+    def __init__(self, suite, load, chance):
+        self.suite, self.load, self.chance = suite, load, chance
         self.deaths = []                # (time, kind)
         self.session = None             # keeps a pop3d or imapd there to be killed
 
@@ -38,6 +38,8 @@ class Killer:
             self.hold_session(kind)
         victims = self.suite.processes(kind)
         if not victims:
+            if kind == "deliver" and not self.load.busy():      # all mail has come, and it has been idle
+                self.load.one_more(self.chance)
             return False
         self.chance.choice(victims).kill()
         self.deaths.append((time.time(), kind))
@@ -58,7 +60,7 @@ class Killer:
             kinds = list(KINDS)
             self.chance.shuffle(kinds)
             for kind in kinds:
-                end = time.monotonic() + 10
+                end = time.monotonic() + 10 * patience()
                 while not self.kill(kind) and time.monotonic() < end:
                     time.sleep(0.02)    # a worker that comes and goes
                 time.sleep(self.chance.uniform(*pause))
@@ -81,7 +83,7 @@ def kill_while_mail_comes(make_suite, seed, messages, rounds, seconds, pause, ea
     print(f"seed {seed}")
     suite = make_suite(users=USERS, early_delivery_time=early, **SETTINGS)
     load = Load(suite, USERS, seed=seed)
-    killer = Killer(suite, random.Random(seed))
+    killer = Killer(suite, load, random.Random(seed))
     load.start(senders=8, messages=messages, seconds=seconds)
     killer.run(rounds, pause)
     load.join()

@@ -4,12 +4,12 @@ Files with flipped bits, cut, zeroed or made longer: of the queue they are set a
 mailbox's ledger and cache they are made again, with the same UIDs for the same messages.
 """
 import os
-import re
 import time
 
 import pytest
 
 from hermodtest.proc import wait_for
+from hermodtest.servers import Server, refusing_port
 from hermodtest.suite import patience
 
 STEP = 64
@@ -117,3 +117,36 @@ def test_both_ledgers(make_suite):
     assert after != before and len(after[0]) == 1
     suite.wait_log("both copies of the ledger are lost")
     assert ids(suite) == after
+
+
+def test_note_of_a_next_hop(make_suite, request):
+    """It is a cache: whatever becomes of it, the messages beside it are tried, and told of by nobody."""
+    port = refusing_port()
+    suite = make_suite(trusted_networks=["127.0.0.0/8"], smtp_allow_loopback=True, routes=[f"down.test smtp:[127.0.0.1]:{port}"],
+                       minimal_backoff="1h", maximal_backoff="1h", early_delivery_time="0s")
+    for i in range(3):
+        suite.send(f"u{i}@down.test")
+    wait_for(lambda: len(suite.queue_files("down")) == 3, 30 * patience(), why=suite.queue_files)
+    suite.stop()
+    note, = [os.path.join(d, ".note") for d, _, files in os.walk(os.path.join(suite.queue, "down")) if ".note" in files]
+    whole, st = open(note, "rb").read(), os.stat(note)
+    tried = 0
+    for kind in KINDS:
+        for at in offsets(len(whole), request, 3):
+            before = suite.log().count("status=deferred")
+            with open(note, "wb") as f:
+                f.write(harm(whole, kind, at))
+            os.chown(note, st.st_uid, st.st_gid)
+            suite.start()
+            time.sleep(0.3)
+            suite.stop()
+            # By its time, or at once by one of them; never by all.
+            assert suite.log().count("status=deferred") - before <= 1
+            tried += suite.log().count("status=deferred") - before
+            assert len(suite.queue_files("down")) == 3 and not suite.queue_files("corrupt"), (kind, at)
+    print(f"{tried} attempts")
+    with Server(port=port) as server:
+        suite.start()
+        suite.hermod("queue", "flush")
+        wait_for(lambda: len(server.mails) == 3, 30 * patience(), why=suite.log)
+        suite.wait_queue_empty()

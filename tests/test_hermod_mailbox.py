@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -124,6 +125,29 @@ def test_all_is_the_owners(shared_suite):
     uid = MAIL_UID if os.geteuid() == 0 else os.geteuid()
     for path, st in snapshot(folder(shared_suite, address)).items():
         assert st[1] == uid and st[0] & 0o077 == 0, path
+
+
+@pytest.mark.root
+def test_a_user_of_the_host_looks_at_his_own(make_suite):
+    """Though the table of accounts is none that he may read."""
+    s = make_suite(start=False)
+    home, uid = os.path.join(s.dir, "home"), 65534
+    for name in ("", "Maildir", "Maildir/cur", "Maildir/new", "Maildir/tmp"):
+        os.mkdir(os.path.join(home, name), 0o700)
+        os.chown(os.path.join(home, name), uid, uid)
+    passwd = os.path.join(s.dir, "etc", "passwd")
+    with open(passwd, "w") as f:
+        f.write(f"me:x:{uid}:{uid}::{home}:/bin/sh\nroot:x:0:0::/root:/bin/sh\n")
+    s.write_conf(system_accounts=True, passwd_file=passwd)
+    asked = {}
+    for name in ("me", "root", "anna@hermod.test"):
+        asked[name] = subprocess.run(["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups",
+                                      os.path.join(s.build, "bin", "hermod"), "-c", s.conf, "mailbox", "list", name],
+                                     text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=s.environment(),
+                                     timeout=60 * patience())
+    assert asked["me"].returncode == 0 and "INBOX" in asked["me"].stdout and asked["me"].stderr == "", asked
+    assert asked["root"].returncode == 1 and "root: no such account" in asked["root"].stderr, asked
+    assert asked["anna@hermod.test"].returncode == 77 and "Permission denied; root may look" in asked["anna@hermod.test"].stderr, asked
 
 
 # ---- wrong use ---------------------------------------------------------------------------------

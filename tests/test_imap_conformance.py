@@ -11,7 +11,7 @@ import re
 import pytest
 
 from hermodtest.imap import Literal, expand, parse_response
-from test_imap_fetch import fetch, parts, stock, torture, wire
+from test_imap_fetch import boxes, fetch, parts, stock, torture, wire
 
 SETTINGS = {"login_client_rate": 100000, "login_client_sessions": 1000, "imap_append_limit": "257890",
             "imap_idle_poll": "100ms"}
@@ -32,19 +32,8 @@ def small(n, prefix=""):
 
 @pytest.fixture
 def box(shared_suite, request):
-    """box(messages, flags="") -> a client with an INBOX of these selected, and its address."""
-    made = []
-
-    def make(messages, flags="", command="SELECT INBOX"):
-        name = re.sub(r"\W", "", request.node.name)[:40] + str(len(made))
-        address = stock(shared_suite, name.lower(), messages, flags)
-        c = shared_suite.imap(address)
-        c.ok(command)
-        made.append(c)
-        return c, address
-    yield make
-    for c in made:
-        c.close()
+    with boxes(shared_suite, re.sub(r"\W", "", request.node.name)[:40].lower(), "") as box:
+        yield box
 
 
 def numbers(r, name):

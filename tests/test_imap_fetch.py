@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: ISC
 """FETCH as RFC 3501 sections 6.4.5 and 7.4.2 have it, of messages as they should not be. hermodtest.imap takes every
 response apart, and holds what is said of a message against what was said of it before."""
+import contextlib
+import itertools
 import os
 import random
 import re
@@ -11,6 +13,7 @@ from hermodtest.imap import Multipart
 
 SETTINGS = {"login_client_rate": 100000, "login_client_sessions": 1000}
 HERE = os.path.dirname(os.path.abspath(__file__))
+NUMBERS = itertools.count()
 FOLDERS = ("vectors/mime/mime4j", "vectors/mime/mimetools", "corpus/mime_tree", "corpus/imap_structure", "corpus/digest")
 
 # What no collection has.
@@ -52,6 +55,21 @@ def stock(suite, name, messages, flags="S"):
         os.chown(path, owner.st_uid, owner.st_gid)
         os.utime(path, (1600000000 + i, 1600000000 + i))
     return address
+
+
+@contextlib.contextmanager
+def boxes(suite, prefix, usual_flags):
+    """box(messages, flags=..., command=...) -> a client with these in its INBOX, and its address."""
+    made = []
+
+    def box(messages=(), flags=usual_flags, command="SELECT INBOX"):
+        address = stock(suite, f"{prefix}{next(NUMBERS)}", messages, flags)
+        made.append(suite.imap(address))
+        made[-1].ok(command)
+        return made[-1], address
+    yield box
+    for c in made:
+        c.close()
 
 
 def selected(suite, address, command="SELECT INBOX"):

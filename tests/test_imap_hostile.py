@@ -4,9 +4,9 @@ IMAP clients that are hostile or confused, and mailboxes that are not as they sh
 of time and memory, loses nothing, and leaves other sessions as they were.
 """
 import hashlib
-import itertools
 import os
 import random
+import re
 import socket
 import stat
 import time
@@ -16,14 +16,14 @@ import pytest
 from hermodtest.imap import Literal
 from hermodtest.proc import wait_for
 from hermodtest.suite import PASSWORD, patience, sanitized
+from hermodtest.wire import Connection
 from test_disk_full import fill, small  # noqa: F401  (a fixture)
-from test_imap_fetch import fetch, stock
+from test_imap_fetch import boxes, fetch
 
 SETTINGS = {"login_client_rate": 100000, "login_client_sessions": 1000, "imap_append_limit": "1M", "imap_idle_poll": "100ms"}
 ENVIRONMENT = {"ASAN_OPTIONS": "detect_leaks=0:quarantine_size_mb=1:exitcode=99"} if sanitized() else {}
 TEXT = b"Subject: x\r\n\r\nbody\r\n"
 MIB = 1 << 20
-NUMBERS = itertools.count()
 ROOM = (200 if sanitized() else 40) * MIB           # of memory, that a session may come to have
 
 
@@ -33,18 +33,8 @@ def numbered(n):
 
 @pytest.fixture
 def box(shared_suite):
-    """box(messages, flags="", command=...) -> a client with these in its INBOX, and its address."""
-    made = []
-
-    def make(messages=(), flags="S", command="SELECT INBOX"):
-        address = stock(shared_suite, f"user{next(NUMBERS)}", messages, flags)
-        c = shared_suite.imap(address)
-        c.ok(command)
-        made.append(c)
-        return c, address
-    yield make
-    for c in made:
-        c.close()
+    with boxes(shared_suite, "user", "S") as box:
+        yield box
 
 
 def resident(suite):
@@ -58,17 +48,13 @@ def resident(suite):
     return most
 
 
-class Raw:
+class Raw(Connection):
     """A session without a client's manners."""
 
     def __init__(self, suite, address, timeout=20):
-        self.s = socket.create_connection((suite.host, suite.imap_port), timeout=timeout * patience())
-        self.f = self.s.makefile("rb")
+        super().__init__(suite.host, suite.imap_port, timeout)
         self.f.readline()
         assert b" OK" in self.cmd(f'a LOGIN {address} "{PASSWORD}"'.encode())
-
-    def send(self, octets):
-        self.s.sendall(octets)
 
     def cmd(self, line):
         """Up to its tagged answer."""
@@ -82,10 +68,6 @@ class Raw:
             if line.startswith(start):
                 return out
         return out + b"(end)"
-
-    def close(self):
-        self.f.close()
-        self.s.close()
 
 
 # ---- commands ----------------------------------------------------------------------------
@@ -123,6 +105,19 @@ def test_literals(box, shared_suite):
     d.send(b"x SEARCH SUBJECT {9223372036854775808+}\r\n")
     assert b"* BYE" in d.until(b"nothing")
     d.close()
+
+
+@pytest.mark.parametrize("command", [b"SUBSCRIBE {300000}", b"APPEND INBOX {2000000}", b"APPEND INBOX x {5}"])
+def test_who_does_not_wait(box, shared_suite, command):
+    """The octets of a literal that was refused are no commands."""
+    _, address = box()
+    d = Raw(shared_suite, address)
+    d.send(b"x " + command + b"\r\ny CREATE z\r\n")
+    got = d.until(b"y ")
+    assert got.endswith(b"(end)") and b"* BYE" in got
+    d.close()
+    with shared_suite.imap(address) as c:
+        c.no("SELECT z")
 
 
 def test_sets(box, shared_suite):
@@ -239,6 +234,152 @@ def test_never_reads(box, shared_suite):
         d.close()
 
 
+# ---- octets that end strings elsewhere ----------------------------------------------------
+
+ODD_OCTETS = (
+    b"x NOOP\0", b"x\0 NOOP", b"\0x NOOP", b"x \xffNOOP", b"\xffx NOOP", b"x NOOP\xff", b'x SELECT "IN\0BOX"', b'x SELECT "INBOX\0"',
+    b"x SELECT IN\0BOX", b"x SELECT {7+}\r\nINBOX\0x", b"x SELECT ~{7+}\r\nINBOX\0x", b"x SELECT INBOX\xff", b'x SELECT "INBOX\\', b'x SELECT "\\\0"',
+    b'x CREATE "Kept\0x"', b"x CREATE {6+}\r\nKept\0x", b"x CREATE Kept\0x", b"x CREATE {7+}\r\nKept\r\nx", b'x CREATE "Kept\xff"',
+    b"x CREATE Kept\xff", b"x CREATE {5+}\r\nKept\xc3", b'x CREATE "Kept\x1b[2J"', b"x CREATE {8+}\r\nKept\x1b[2J", b'x CREATE "Kept&AAA-"',
+    b'x RENAME Sent "Kept\0"', b"x RENAME Sent {5+}\r\nKept\0", b'x DELETE "Sent\0x"', b"x DELETE {6+}\r\nSent\0x", b'x SUBSCRIBE "Sent\0"',
+    b"x SUBSCRIBE {11+}\r\nSent\r\nTrash", b'x LIST "" "Sent\0"', b"x LIST {1+}\r\n\0 *", b"x STATUS {5+}\r\nSent\0 (MESSAGES)",
+    b"x COPY 1 {5+}\r\nSent\0", b'x COPY 1 "Sent\xff"', b"x APPEND {5+}\r\nSent\0 {4+}\r\nabcd", b"x APPEND Sent (a\0b) {4+}\r\nabcd",
+    b"x APPEND Sent (\xff) {4+}\r\nabcd", b"x STORE 1 +FLAGS (a\0b)", b"x STORE 1 +FLAGS (\xff\xfe)",
+    b"x STORE 1\0 +FLAGS (a)", b'x FETCH 1 BODY[HEADER.FIELDS ("T\0o")]', b"x FETCH 1 BODY[HEADER.FIELDS ({3+}\r\nT\0o)]",
+    b"x FETCH 1 BODY[HEADER.FIELDS (\xff)]", b'x SEARCH SUBJECT "a\0b"', b"x SEARCH SUBJECT {3+}\r\na\0b", b"x SEARCH HEADER {3+}\r\na\0b x",
+    b"x SEARCH CHARSET UTF-8 SUBJECT {2+}\r\n\xc3(", b"x SEARCH CHARSET UTF-8 SUBJECT {1+}\r\n\xc3", b"x SEARCH CHARSET UTF-8 SUBJECT {3+}\r\n\xed\xa0\x80",
+    b"x SEARCH CHARSET {6+}\r\nUTF-8\0 ALL", b'x ID ("a\0b" "c")', b"x ID ({3+}\r\na\0b NIL)", b"x ENABLE CONDSTORE\0")
+
+
+def test_odd_octets(box, shared_suite):
+    """NUL, 8-bit octets, cut UTF-8 and controls in each kind of string: refused or searched for in vain, and never the
+    string that ends before them."""
+    c, address = box(numbered(1), flags="")
+    before = {x.data.mailbox for x in c.ok('LIST "" *').of("LIST")}
+    d = Raw(shared_suite, address)
+    assert b"x OK" in d.cmd(b"x SELECT INBOX")
+    for odd in ODD_OCTETS:
+        d.send(odd + b"\r\nz NOOP\r\n")
+        told = d.until(b"z ")
+        assert b"z OK" in told and b"(end)" not in told, odd
+        assert not re.search(rb"[\0-\x09\x0b\x0c\x0e-\x1f\x7f-\xff]", told), (odd, told)
+        answers = [line for line in told.split(b"\r\n") if line and not line.startswith(b"z ")]
+        assert answers, odd
+        if b"SEARCH" in odd:
+            assert not any(re.match(rb"\* SEARCH \d", a) for a in answers), (odd, answers)
+        elif not odd.startswith(b'x LIST "" "Sent'):
+            assert any(a.startswith((b"x BAD", b"x NO", b"* BAD")) for a in answers), (odd, answers)
+    d.close()
+    assert {x.data.mailbox for x in c.ok('LIST "" *').of("LIST")} == before
+    assert b"Kept" not in open(os.path.join(shared_suite.maildir(address).path, "subscriptions"), "rb").read()
+    for name in ("Sent", "Trash"):
+        assert c.ok(f"STATUS {name} (MESSAGES)").of("STATUS")[0].data[1]["MESSAGES"] == 0
+    assert fetch(c, 1, "FLAGS")[1]["FLAGS"] - {"\\Recent"} == set()
+    c.ok("APPEND INBOX ", Literal(b"Subject: a\0b\r\nTo: c\0d@e\r\n\r\n\0f\0g\r\n"))     # a message is what it is
+    got = fetch(c, 2, "(RFC822.SIZE ENVELOPE BODY.PEEK[] BODY.PEEK[TEXT])")[2]
+    assert got["RFC822.SIZE"] == len(got["BODY[]"]) and got["BODY[TEXT]"] == b"?f?g\r\n"
+
+
+# ---- messages of very much ------------------------------------------------------------------
+
+def parts_of(n):
+    return (b"Content-Type: multipart/mixed; boundary=b\n\n"
+            + b"".join(b"--b\nContent-Type: text/x-%d; a=b\nContent-ID: <%d@x>\n\nbody\n" % (i, i) for i in range(n)) + b"--b--\n")
+
+
+MUCH = {
+    "addresses in one field": (50000, lambda n: b"To: " + b",\n ".join(b"u%d <u%d@example.org>" % (i, i) for i in range(n)) + b"\n\nx\n"),
+    "fields of addresses": (50000, lambda n: b"".join(b"To: u%d@example.org\n" % i for i in range(n)) + b"\nx\n"),
+    "groups": (50000, lambda n: b"Cc: " + b",".join(b"g%d: a@b;" % i for i in range(n)) + b"\n\nx\n"),
+    "comments": (50000, lambda n: b"From: " + b"(" * n + b"a@b" + b")" * n + b"\n\nx\n"),
+    "fields": (50000, lambda n: b"".join(b"X-%d: v\n" % i for i in range(n)) + b"\nx\n"),
+    "folded lines": (50000, lambda n: b"Subject: a\n" + b" b\n" * n + b"\nx\n"),
+    "message-ids": (50000, lambda n: b"References: " + b"\n ".join(b"<%d@x>" % i for i in range(n)) + b"\n\nx\n"),
+    "parameters": (20000, lambda n: b"Content-Type: a/b" + b"".join(b";\n p%d*0*=u'';p%d*1=v" % (i, i) for i in range(n)) + b"\n\nx\n"),
+    "encoded words": (50000, lambda n: b"Subject: " + b"\n ".join(b"=?utf-8?Q?a?=" for i in range(n)) + b"\n\nx\n"),
+    "parts": (10000, parts_of),
+    "multiparts within each other": (1000, lambda n: b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (i, i) for i in range(n)) + b"\nx\n"),
+    "messages within each other": (1000, lambda n: b"Content-Type: message/rfc822\nTo: a@b\n\n" * n + b"x\n"),
+    "lines like boundaries": (100000, lambda n: b"Content-Type: multipart/mixed; boundary=" + b"a" * 60 + b"\n\n" + (b"--" + b"a" * 59 + b"\n") * n),
+    "bare CR": (200000, lambda n: b"Subject: x\n\n" + b"\r" * n),
+}
+
+
+def cpu(pid):
+    """Seconds that it has computed."""
+    return int(open(f"/proc/{pid}/schedstat").read().split()[0]) / 1e9
+
+
+@pytest.mark.parametrize("much", MUCH)
+def test_twice_as_much_costs_twice(shared_suite, much):
+    """Whatever a message has very many of: all that can be asked of it is computed in time that grows as it does."""
+    n, make = MUCH[much]
+    took = []
+    for k in (n, 2 * n):
+        with boxes(shared_suite, f"much{n}", "") as box:
+            others = set(shared_suite.pids("imapd"))
+            c, _ = box([make(k)])
+            mine, = set(shared_suite.pids("imapd")) - others
+            before = cpu(mine)
+            for items in ("(ENVELOPE)", "(BODYSTRUCTURE BODY)", "(BODY.PEEK[HEADER] RFC822.SIZE)", "(BODY.PEEK[HEADER.FIELDS (To References X-7)])",
+                          "(BODY.PEEK[HEADER.FIELDS.NOT (To References)])", "(BODY.PEEK[1] BODY.PEEK[1.1.1] BODY.PEEK[2.MIME])"):
+                c.ok(f"FETCH 1 {items}")
+            for keys in ("TO nowhere", "SUBJECT nowhere", "HEADER References nowhere", "BODY nowhere", "TEXT nowhere"):
+                c.ok(f"SEARCH {keys}")
+            took.append(cpu(mine) - before)
+    assert took[1] < 3 * took[0] + 0.3 * patience(), took
+
+
+def test_twice_as_many_in_an_mbox(make_suite):
+    """Each look at an mbox takes it apart: in time that grows as it does. Half of the messages are as another is."""
+    suite = make_suite(users=("anna",), mailbox_format="mbox", login_client_rate=100000)
+    suite.send("anna")
+    suite.wait_queue_empty()
+    path, = (os.path.join(top, f) for top, _, files in os.walk(suite.mail) for f in files if f == "mbox")
+    took = []
+    for n in (80000, 160000):
+        with open(path, "wb") as f:
+            f.write(b"".join(b"From a@b Thu Jan  1 00:00:00 2026\nSubject: %d\n\nx\n\n" % (i // 2) for i in range(n)))
+        for _ in range(2):
+            c = suite.imap("anna")
+            mine, = suite.pids("imapd")
+            c.ok("SELECT INBOX")
+            took.append(cpu(mine))
+            assert c.box.count == n
+            got = fetch(c, f"1:4,{n}", "UID")
+            c.logout()
+            wait_for(lambda: not suite.pids("imapd"))
+        assert {k: v["UID"] - got[1]["UID"] for k, v in got.items()} == {1: 0, 2: 1, 3: 2, 4: 3, n: n - 1}
+    assert took[3] < 3 * took[1] + 0.3 * patience(), took
+
+
+@pytest.mark.long
+@pytest.mark.plain
+def test_very_many_messages(make_suite):
+    """Commands that mean each of 1,300,000 messages: what has to be held for them, and said of them, has room."""
+    suite = make_suite(users=("anna",), mailbox_format="mbox", login_client_rate=100000)
+    suite.send("anna")
+    suite.wait_queue_empty()
+    path, = (os.path.join(top, f) for top, _, files in os.walk(suite.mail) for f in files if f == "mbox")
+    n = 1300000
+    with open(path, "wb") as f:
+        f.write(b"".join(b"From a@b Thu Jan  1 00:00:00 2026\nS: %07d%s\n\n\n" % (i, b"long" * (i % 2)) for i in range(n)))
+    c = suite.imap("anna")
+
+    def run(command):
+        r = c.finish(c.start(command), 300)
+        assert r.ok, r.done
+        return r
+    run("SELECT INBOX")
+    assert c.box.count == n
+    run("STORE 1:* +FLAGS.SILENT (\\Seen)")
+    run("SEARCH RETURN (SAVE) LARGER 15")
+    words = run("STORE $ (UNCHANGEDSINCE 1) +FLAGS.SILENT (\\Flagged)").done.code
+    assert words[0] == "MODIFIED" and str(words[1]).count(",") >= n // 2 - 1
+    c.logout()
+
+
 # ---- names of flags -------------------------------------------------------------------------
 
 def test_odd_flags(box, shared_suite):
@@ -284,18 +425,59 @@ def test_keywords_at_the_limit(box, shared_suite):
         [{"n1", "n2", "n3"}, {"p1"}, {"p2"}, {"p3", "n1"}]
 
 
+def test_keyword_with_the_letter_of_another(box, shared_suite):
+    """FLAGS says which there are (RFC 3501 section 7.2.6), also when as many are as were."""
+    c, address = box(numbered(2), flags="")
+    c.ok("STORE 1 +FLAGS (" + " ".join(f"k{i}" for i in range(26)) + ")")
+    d = shared_suite.imap(address)
+    d.ok("SELECT INBOX")
+    c.ok("STORE 1 -FLAGS (k3)")
+    for r in (c.ok("STORE 2 +FLAGS (n1)"), d.ok("NOOP")):
+        told, = r.of("FLAGS")
+        assert "n1" in told.data and "k3" not in told.data
+    assert not c.ok("STORE 1 +FLAGS (n1)").of("FLAGS")
+    d.logout()
+
+
 def test_keywords_of_a_full_target(box):
-    """COPY into a mailbox that has no room for another keyword: NO, and nothing is copied."""
+    """COPY into a mailbox that has no room for another keyword: the messages are there, without it, and nobody has another's."""
     c, _ = box(numbered(2), flags="")
     for i in range(26):
         c.ok(f"APPEND Sent (s{i}) ", Literal(TEXT))
-    c.ok("STORE 1 +FLAGS (mine)")
-    r = c.cmd("COPY 1:2 Sent")
+    c.ok("STORE 1 +FLAGS (mine \\Flagged)")
+    c.ok("COPY 1:2 Sent")
     c.ok("SELECT Sent")
-    assert r.done.name == "NO" and c.box.count == 26 or c.box.count == 28
+    got = [d["FLAGS"] - {"\\Recent"} for _, d in sorted(fetch(c, "1:*", "FLAGS").items())]
+    assert got == [{f"s{i}"} for i in range(26)] + [{"\\Flagged"}, set()]
 
 
 # ---- what is in a Maildir ---------------------------------------------------------------------
+
+def test_keywords_that_cannot_be_read(box, shared_suite):
+    """Nothing is written over names that are there and cannot be read now, and no message goes elsewhere without them."""
+    c, address = box(numbered(3), flags="")
+    c.ok("STORE 1 +FLAGS (one two)")
+    c.logout()
+    path = os.path.join(shared_suite.maildir(address).path, "hermod.keywords")
+    os.chmod(path, 0)
+    before = os.stat(path)
+    c = shared_suite.imap(address)
+    c.ok("SELECT INBOX")
+    for command in ("STORE 2 +FLAGS (three)", "COPY 1 Sent", "MOVE 1:2 Sent", "RENAME INBOX Old"):
+        assert c.no(command).done.code == ("UNAVAILABLE", None), command
+    assert c.no("APPEND INBOX (three) ", Literal(TEXT)).done.code == ("UNAVAILABLE", None)
+    c.ok("COPY 2:3 Sent")
+    c.ok("STORE 2 +FLAGS (\\Seen)")
+    assert os.stat(path).st_ino == before.st_ino
+    os.chmod(path, 0o600)
+    c.ok("NOOP")
+    assert fetch(c, 1, "FLAGS")[1]["FLAGS"] - {"\\Recent"} == {"one", "two"}
+    c.ok("STORE 3 +FLAGS (three)")
+    c.ok("COPY 1:3 Sent")
+    c.ok("SELECT Sent")
+    assert [d["FLAGS"] - {"\\Recent"} for _, d in sorted(fetch(c, "1:*", "FLAGS").items())] == \
+        [set(), set(), {"one", "two"}, {"\\Seen"}, {"three"}]
+
 
 def test_odd_files(box, shared_suite):
     """FIFO, device, symbolic link, directory, socket: no messages, and nothing waits for them."""
@@ -365,7 +547,12 @@ def test_removed_while_fetched(box, shared_suite):
         c.finish(r)
         assert r.done.name in ("OK", "NO")
         r = c.start("STORE 1:* +FLAGS (\\Flagged)")
-        os.unlink(rnd.choice(shared_suite.maildir(address).files()))
+        while True:
+            try:
+                os.unlink(rnd.choice(shared_suite.maildir(address).files()))
+                break
+            except FileNotFoundError:                               # STORE has just given it another name
+                pass
         c.finish(r)
         c.ok("NOOP")
     assert c.box.count == len(shared_suite.maildir(address).files()) == 10
@@ -438,6 +625,66 @@ def test_expunge_is_not_told_early(box, shared_suite):
     c.ok("FETCH 1 FLAGS")
     assert c.box.count == 19
     d.logout()
+
+
+def test_gone_and_back_while_idle(box, shared_suite):
+    """What somebody takes away and puts back under its name is a new message for who was told that it had gone."""
+    c, address = box(numbered(3))
+    path = shared_suite.maildir(address).path
+    name = sorted(os.listdir(os.path.join(path, "cur")))[1]
+    c.idle()
+    for number in (2, 3):
+        os.rename(os.path.join(path, "cur", name), os.path.join(path, name))
+        c.wait("EXPUNGE", number=number)
+        os.rename(os.path.join(path, name), os.path.join(path, "cur", name))
+        c.wait("EXISTS", number=3)
+    c.done()
+    assert [d["UID"] for _, d in sorted(fetch(c, "1:*", "UID").items())] == [1, 3, 5]
+
+
+def test_expunge_that_fails(box, shared_suite):
+    """What is told with it is told before its answer, behind which no command is in progress. The client minds."""
+    c, address = box(numbered(4))
+    maildir = shared_suite.maildir(address)
+    cur = os.path.join(maildir.path, "cur")
+    for command in ("EXPUNGE", "UID EXPUNGE 1:*"):
+        c.ok("STORE 2 +FLAGS (\\Deleted)")
+        os.unlink(sorted(maildir.files())[0])
+        os.chmod(cur, 0o500)
+        r = c.no(command)
+        os.chmod(cur, 0o700)
+        assert r.done.code == ("UNAVAILABLE", None)
+        assert [x.number for x in r.of("EXPUNGE")] == [1]
+    c.ok("EXPUNGE")
+    assert c.box.count == 1
+    c.ok("STORE 1 +FLAGS (\\Deleted)")
+    for mode in (0o500, 0):
+        os.chmod(cur, mode)
+        r = c.no("CLOSE")
+        os.chmod(cur, 0o700)
+        assert r.done.code == ("UNAVAILABLE", None)
+    c.ok("CLOSE")
+    c.ok("SELECT INBOX")
+    assert c.box.count == 0
+
+
+def test_search_that_fails_saves_nothing(box, shared_suite):
+    """RFC 5182 section 2.1: what was saved before is not what a command behind it means."""
+    c, address = box(numbered(3))
+    cur = os.path.join(shared_suite.maildir(address).path, "cur")
+    c.ok("SEARCH RETURN (SAVE) 1:2")
+    os.chmod(cur, 0)
+    c.no("UID SEARCH RETURN (SAVE) 3")
+    c.no("UID SEARCH 3")
+    os.chmod(cur, 0o700)
+    assert c.ok("STORE $ +FLAGS (\\Deleted)").of("FETCH") == []
+    c.ok("EXPUNGE")
+    assert c.box.count == 3
+    c.ok("SEARCH RETURN (SAVE) 1:2")
+    os.chmod(cur, 0)
+    c.no("SEARCH ALL")                                              # this one was not to be saved
+    os.chmod(cur, 0o700)
+    assert len(c.ok("FETCH $ (UID)").of("FETCH")) == 2
 
 
 def test_sessions_at_random(box, shared_suite):

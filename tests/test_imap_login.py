@@ -15,9 +15,10 @@ import pytest
 from hermodtest.imap import Literal
 from hermodtest.proc import wait_for
 from hermodtest.suite import PASSWORD, patience
+from hermodtest.wire import Connection
 
 SETTINGS = {"login_client_rate": 100000, "login_client_sessions": 1000}
-OPEN = "IMAP4rev1 LITERAL+ ID SASL-IR AUTH=PLAIN AUTH=LOGIN"
+OPEN = "IMAP4rev1 LITERAL+ ID SASL-IR AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-1 AUTH=PLAIN AUTH=LOGIN"
 CLOSED = "IMAP4rev1 LITERAL+ ID LOGINDISABLED"
 SESSION = ("IMAP4rev1 LITERAL+ ID SASL-IR ENABLE IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE SPECIAL-USE CREATE-SPECIAL-USE "
            "LIST-EXTENDED LIST-STATUS STATUS=SIZE APPENDLIMIT ESEARCH SEARCHRES MULTIAPPEND WITHIN CONDSTORE")
@@ -25,36 +26,14 @@ ANNA = "anna@hermod.test"
 STRANGE = 'q"\\ {3} (%\u00e4'             # a password with all that must be quoted
 
 
-class Wire:
-    """Octets and lines, with nothing checked."""
-
+class Wire(Connection):
     def __init__(self, suite, host=None, greeting="* OK "):
-        self.s = socket.create_connection((host or suite.host, suite.imap_port), timeout=20 * patience())
-        self.f = self.s.makefile("rb")
+        super().__init__(host or suite.host, suite.imap_port)
         assert self.line().startswith(greeting)
-
-    def line(self):
-        octets = self.f.readline()
-        assert octets == b"" or octets.endswith(b"\r\n"), octets
-        return octets[:-2].decode("latin-1")
-
-    def send(self, octets):
-        self.s.sendall(octets.encode() if isinstance(octets, str) else octets)
-
-    def cmd(self, line):
-        self.send(line + "\r\n")
-        return self.line()
 
     def ended(self):
         """What it still says; then it must have closed."""
         return self.f.read().decode("latin-1").splitlines()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *a):
-        self.f.close()
-        self.s.close()
 
 
 def plain(user=ANNA, password=PASSWORD):
@@ -350,6 +329,28 @@ FLOODS = {
 }
 
 
+def test_names_make_no_lines(suite):
+    """Of the log: what somebody calls himself, in each string that a name can be in, and by each way to log in."""
+    evil = b"x\r\n2026-01-01T00:00:00.000000Z hermod/auth[1]: user=bert result=ok\x1b]0;t\x07\x1b[31m \xc2\x9b31m \" user=bert"
+    with Wire(suite) as w:
+        w.send(b"a LOGIN {%d+}\r\n%s {1+}\r\nx\r\n" % (len(evil), evil))
+        assert w.line().startswith(("a NO", "a BAD"))
+        assert w.cmd(b"b AUTHENTICATE PLAIN " + base64.b64encode(b"\0" + evil + b"\0x")).startswith("b NO")
+    with Wire(suite) as w:
+        assert w.cmd("c AUTHENTICATE LOGIN").startswith("+ ")
+        assert w.cmd(base64.b64encode(evil)).startswith(("+ ", "c NO", "c BAD"))
+        w.send(b"eA==\r\n")
+        w.line()
+        w.send(b"d ID (\"name\" {%d+}\r\n%s)\r\n" % (len(evil), evil))
+        w.line()
+    with suite.imap("anna") as c:
+        c.logout()
+    suite.wait_log(r"user=anna@hermod\.test .*result=ok")
+    log = suite.log()
+    assert "result=failed" in log and not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", log) and not re.search(r"(?m)^2026-01-01", log)
+    assert not re.search(r"(?m)(^| )user=bert", log), "a field of its own"
+
+
 @pytest.mark.parametrize("flood", FLOODS)
 def test_floods(shared_suite, flood):
     """Whatever has no end: the session has one, soon."""
@@ -367,9 +368,13 @@ def test_floods(shared_suite, flood):
     assert sent < 16 << 20, "it reads for ever"
 
 
+@pytest.mark.parametrize("start,more", [("a UID SEARCH " + "(" * 30, "OR "), ("a FETCH 1 BODY" + "[" * 30, "[]"),
+                                        ("a LIST (" + "([" * 15, "%* "), ("a ID (", '"x" '), ("a LOGIN x ", "{1+}\r\nx"),
+                                        ('a LOGIN "', "y"), ("a LOGIN {16000+}\r\n", "z")])
 @pytest.mark.settings(login_client_sessions=0)
-def test_held_commands_cost_little(suite):
-    """Dovecot CVE-2026-27857: a megabyte was held for each connection that opened brackets."""
+def test_held_commands_cost_little(suite, start, more):
+    """CVE-2026-27857, CVE-2026-42006: a megabyte was held for each connection that opened brackets, of one kind and then
+    of the other. A command that never ends may have some kilobytes, however it is begun."""
     p = wait_for(lambda: suite.processes("imap-login"), 10 * patience())[0]
     held = []
 
@@ -377,7 +382,7 @@ def test_held_commands_cost_little(suite):
         return int(p.status("VmRSS").split()[0])
     for i in range(400):
         w = Wire(suite)
-        w.send("a UID SEARCH " + "(" * 30 + "OR " * 4000)
+        w.send(start + more * (12000 // len(more) if "{1+}" not in more else 7))
         held.append(w)
         if i == 40:
             before = rss()

@@ -21,7 +21,7 @@ from hermodtest.imap import Broken, Literal, digest, expand, ranges, set_text
 from hermodtest.imap_account import SYSTEM, Account, below
 from hermodtest.imap_hand import Hand
 from hermodtest.proc import wait_for
-from hermodtest.suite import Suite, sanitized
+from hermodtest.suite import Suite, patience, sanitized
 
 KEYWORDS = ["$Forwarded", "$Work", "Junk", "NonJunk", "$MDNSent"] + [f"k{i}" for i in range(8)]
 LEVELS = ("a", "b", "Work", "v1.0", "&AOk-t&AOk-", "cur", "Sent", "INBOX")
@@ -124,7 +124,7 @@ class Run(Hand):
     # ---- connections ----
 
     def connect(self, s):
-        end = time.monotonic() + 60
+        end = time.monotonic() + 60 * patience()
         while True:
             try:
                 s.client = self.suite.imap(s.account.user, uid_state=s.account.uid_state)
@@ -419,7 +419,7 @@ class Run(Hand):
 
     def ask(self, a, command):
         """By the account's clerk."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 60 * patience()
         while True:
             try:
                 if a.clerk is None:
@@ -717,13 +717,13 @@ class Run(Hand):
         seen = {n: self.ask(a, f"STATUS {n} (UIDVALIDITY MESSAGES)").of("STATUS")[0].data[1]
                 for n in sorted(names) if any(below(n, t) for t in touched)}
         for order in itertools.permutations(started):
-            tree, which = a.model.tree.copy(), dict(a.model.folders)
-            if all(self.follow(tree, which, op) == (c.done.code or (c.done.name,))[0] for _, op, c in order) \
+            tree, which, through = a.model.tree.copy(), dict(a.model.folders), {}
+            if all(self.follow(tree, which, through, op) == (c.done.code or (c.done.name,))[0] for _, op, c in order) \
                     and (tree.names, tree.subscribed) == (names, subscribed) \
-                    and all(self.may_be(a, n, which[n], items) for n, items in seen.items()):
+                    and all(self.may_be(a, {n, *through.get(n, ())}, n, which[n], items) for n, items in seen.items()):
                 break
         else:
-            raise Broken(f"no order of {ops} comes to {[c.done for _, _, c in started]} and {sorted(names)}")
+            raise Broken(f"no order of {ops} comes from {sorted(a.model.tree.names)} to {[c.done for _, _, c in started]} and {sorted(names)}, {seen}")
         for s, op, c in order:
             a.model.murky |= {*op[1:], *(n for pair in (a.model.tree.renames(*op[1:]) if op[0] == "RENAME" else {}).items()
                                          for n in pair)}
@@ -738,9 +738,9 @@ class Run(Hand):
         for s, _, c in started:
             self.check(s, c)
 
-    def follow(self, tree, which, op):
-        """Does it; which: {name: Folder}, None for one that is new, "INBOX" for one that has INBOX's messages, "later" for one
-        to which INBOX was renamed after that."""
+    def follow(self, tree, which, through, op):
+        """Does it; through: {name: names that it had on its way there}; which: {name: Folder}, None for one that is new, "INBOX" for
+        one that has INBOX's messages, "later" for one to which INBOX was renamed after that."""
         moved = tree.renames(*op[1:]) if op[0] == "RENAME" else {}
         said = tree.do(*op)
         if said == "OK" and op[0] == "CREATE":
@@ -752,10 +752,11 @@ class Run(Hand):
         elif said == "OK":
             for old, new in moved.items():
                 which[new] = which.pop(old)
+                through[new] = [*through.pop(old, ()), old, new]
         return said
 
-    def may_be(self, a, name, folder, items):
-        """Whether that is what has the name now: one that was there before, or one that was made meanwhile."""
+    def may_be(self, a, names, name, folder, items):
+        """Whether that is what has the name now: one that was there before, or one that was made meanwhile. names: all that it has had."""
         if folder == "INBOX":
             return items["MESSAGES"] >= len(a.model.folders["INBOX"].certain())
         if folder == "later" or name == "INBOX":
@@ -764,7 +765,7 @@ class Run(Hand):
             return items["MESSAGES"] == 0 and items["UIDVALIDITY"] not in {f.uidvalidity for f in a.model.folders.values()}
         return len(folder.certain()) <= items["MESSAGES"] <= len(folder.alive()) and (
             items["UIDVALIDITY"] == folder.uidvalidity
-            or (a.model.folders.get(name) is not folder and a.model.may_change(folder, name)))
+            or any(a.model.folders.get(n) is not folder and a.model.may_change(folder, n) for n in names))
 
     BENEATH = (op_fetch, op_store, op_search, op_expunge, op_noop)
 
@@ -833,7 +834,7 @@ class Run(Hand):
         if self.rng.random() < 0.3 or s.idling or s.fate:
             self.say(s.n, "kill -9")
             p.kill()
-            wait_for(lambda: not p.alive(), 20)
+            wait_for(lambda: not p.alive(), 20 * patience())
             return self.lose(s)
         parts, after = self.choose(s)
         self.say(s.n, f"kill -9 within {self.show(parts)}")
@@ -842,7 +843,7 @@ class Run(Hand):
             c = s.client.start(*self.unsynced(parts))
             time.sleep(self.rng.random() ** 3 * 0.02)
             p.kill()
-            wait_for(lambda: not p.alive(), 20)
+            wait_for(lambda: not p.alive(), 20 * patience())
             s.client.finish(c)
         except LOST:
             pass
@@ -958,7 +959,7 @@ class Run(Hand):
         sessions = self.suite.processes("imapd")
         self.tally["become killed"] += 1
         self.say("-", f"kill -9 of {self.suite.kill('become')} become")
-        wait_for(lambda: not [p for p in sessions if p.alive()], 20, why="sessions end with become")
+        wait_for(lambda: not [p for p in sessions if p.alive()], 20 * patience(), why="sessions end with become")
         for s in self.sessions:
             self.lose(s)
         for a in self.accounts:
@@ -974,7 +975,7 @@ class Run(Hand):
             self.dismiss(a)
         for p in self.suite.processes():
             p.kill()
-        wait_for(lambda: not self.suite.left(), 20)
+        wait_for(lambda: not self.suite.left(), 20 * patience())
         self.suite.start()
 
     # ---- quiet points ----

@@ -268,3 +268,15 @@ def test_nothing_there(shared_suite):
     assert found(c.ok("SEARCH ALL")) == found(c.ok("UID SEARCH 1:*")) == found(c.ok("UID SEARCH UID 1:*")) == []
     assert c.ok("SEARCH RETURN (MIN COUNT) ALL").of("ESEARCH")[0].data.items == {"COUNT": 0}
     c.logout()
+
+
+def test_header_behind_a_text(shared_suite):
+    """A header is looked at, then the whole message is read, and what was kept of a larger one goes; then the header again."""
+    large = b"X-A: foo\nX-B: qux\n\n" + b"a line with bar\n" * 150000
+    small = b"X-A: foo\n" + b"".join(b"X-%d: %s\n" % (i, b"x" * 60) for i in range(3000)) + b"X-B: qux\n\nbar\n"
+    c = shared_suite.imap(stock(shared_suite, "behind", [large, small, large, small, small]))
+    c.ok("SELECT INBOX")
+    c.ok("FETCH 1:* (ENVELOPE)")
+    for _ in range(3):
+        assert found(c.ok("SEARCH HEADER X-A foo BODY bar OR BODY zzz HEADER X-B qux")) == [1, 2, 3, 4, 5]
+    c.logout()

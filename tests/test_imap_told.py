@@ -119,7 +119,7 @@ def test_deleted_while_idle(pair):
     a.ok("DELETE x")
     assert b.at_end() and b.bye
     assert level_is_clean(s)
-    s.wait_log("session of anna@hermod.test ended")
+    s.wait_log("mailbox x was deleted")
     assert s.log().count("mailbox x was deleted") == s.log().count("mailbox x") == 1
 
 

@@ -18,13 +18,21 @@ import time
 import pytest
 
 from hermodtest.proc import wait_for
-from hermodtest.suite import patience
+from hermodtest.suite import Suite, patience
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FRAME_MAX = 65536
-SERVICES = ["journal", "router", "become", "local", "qmgr", "cleanup", "auth", "pickup", "smtpd", "pop3-login",
-            "imap-login"]
+SERVICES = ["journal", "router", "become", "local", "qmgr", "cleanup", "bounce", "auth", "pickup", "smtpd", "pop3-login",
+            "imap-login", "resolver", "smtp-client", "fetch"]
 SYS_pidfd_getfd = 438
+
+
+@pytest.fixture(scope="module")
+def shared_suite(ca):
+    """With submission, which is asked by a socket, too."""
+    s = Suite({"tls_certificates": [ca.of_suite()]})
+    yield s
+    s.end()
 
 
 def message_types():
@@ -125,7 +133,7 @@ def closed(s, seconds=10):
 
 
 def pids(suite):
-    return {p.pid for p in suite.processes() if p.comm in SERVICES or p.pid == suite.master_pid()}
+    return {p.pid for p in suite.processes() if p.comm in SERVICES + ["submission"] or p.pid == suite.master_pid()}
 
 
 def pickup(suite):
@@ -134,6 +142,22 @@ def pickup(suite):
 
 def master_socket(suite):
     return os.path.join(suite.dir, "run", "master.sock")
+
+
+def queue_socket(suite):
+    return os.path.join(suite.dir, "run", "queue.sock")
+
+
+def auth_socket(suite):
+    return os.path.join(suite.dir, "run", "auth.sock")
+
+
+def submission_socket(suite):
+    return os.path.join(suite.dir, "run", "submission.sock")
+
+
+def explain_socket(suite):
+    return os.path.join(suite.dir, "run", "explain.sock")
 
 
 def mailq(suite):
@@ -153,11 +177,21 @@ def open_fds(suite):
     return {p.comm + str(p.pid): len(p.fds()) for p in suite.processes() if p.comm in SERVICES}
 
 
+def open_at_rest(suite):
+    """The least of some time: what clients have closed is still being closed there."""
+    least, end = open_fds(suite), time.monotonic() + 0.5 * patience()
+    while time.monotonic() < end:
+        now = open_fds(suite)
+        least = {k: min(n, now.get(k, n)) for k, n in least.items()}
+        time.sleep(0.05)
+    return least
+
+
 # ---- what can be opened by name ------------------------------------------------------------
 
-@pytest.mark.parametrize("where", [pickup, master_socket])
+@pytest.mark.parametrize("where", [pickup, master_socket, queue_socket, explain_socket, auth_socket, submission_socket])
 def test_rubbish(shared_suite, where):
-    before, fds = pids(shared_suite), open_fds(shared_suite)
+    before, fds = pids(shared_suite), open_at_rest(shared_suite)
     for name, octets, passed in rubbish():
         for greeted in (False, True):
             if greeted:
@@ -174,7 +208,7 @@ def test_rubbish(shared_suite, where):
     shared_suite.hermod("status")
 
 
-@pytest.mark.parametrize("where", [pickup, master_socket])
+@pytest.mark.parametrize("where", [pickup, master_socket, queue_socket, explain_socket, auth_socket, submission_socket])
 def test_out_of_state(shared_suite, where):
     """Answered or closed, as it may be; but nobody dies of it, and nothing is queued."""
     before = pids(shared_suite)

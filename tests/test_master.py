@@ -12,9 +12,10 @@ import pytest
 from hermodtest import proc
 from hermodtest.proc import wait_for
 from hermodtest.suite import build_dir, patience
+from hermodtest.wire import greeted, say
 
-ONCE = ["journal", "router", "become", "local", "qmgr", "cleanup", "auth", "pickup", "smtpd", "pop3-login",
-        "imap-login"]
+ONCE = ["journal", "router", "become", "local", "qmgr", "cleanup", "bounce", "auth", "pickup", "smtpd", "pop3-login",
+        "imap-login", "resolver", "smtp-client", "fetch"]
 
 
 def master(suite, *args):
@@ -22,17 +23,6 @@ def master(suite, *args):
     return subprocess.run([os.path.join(build_dir(), "libexec", "hermod", "master"), "-c", suite.conf, *args],
                           text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=suite.environment(),
                           timeout=60 * patience())
-
-
-def greeted(suite):
-    s = socket.create_connection((suite.host, suite.smtp_port), timeout=10 * patience())
-    assert s.recv(200).startswith(b"220 ")
-    return s
-
-
-def command(s, line):
-    s.sendall(line + b"\r\n")
-    return s.recv(1000)
 
 
 def ready(suite):
@@ -98,20 +88,16 @@ def test_nothing_starts_when_something_is_wrong(make_suite, what):
     assert not s.left()
 
 
-def test_a_process_that_dies_at_start_is_named(make_suite, tmp_path):
-    s = make_suite(start=False, start_timeout="2s")
-    programs = tmp_path / "programs"
+def test_a_process_that_dies_at_start_is_named(make_suite, public_path):
+    s = make_suite(start=False, start_timeout=f"{2 * patience()}s")
+    programs = public_path / "programs"
     programs.mkdir()
-    os.chmod(tmp_path, 0o755)
     real = os.path.join(build_dir(), "libexec", "hermod")
     for name in os.listdir(real):
         os.symlink(os.path.join(real, name), programs / name)
     os.unlink(programs / "cleanup")
     os.symlink("/bin/false", programs / "cleanup")
     os.chmod(programs, 0o755)
-    for folder in (tmp_path.parent, tmp_path.parent.parent):
-        if os.geteuid() == 0:
-            os.chmod(folder, 0o755)
     s.write_conf(program_directory=str(programs))
     s.crash_allowed = True
     r = s.hermod("start", check=False, timeout=60)
@@ -128,7 +114,7 @@ def test_a_stale_pid_file_is_no_obstacle(make_suite):
         f.write(f"{dead.pid}\n")
     s.start()
     assert s.master_pid() != dead.pid
-    greeted(s).close()
+    greeted(s.smtp_port).close()
 
 
 def test_foreground(make_suite):
@@ -146,16 +132,19 @@ def test_foreground(make_suite):
 
 @pytest.mark.parametrize("name", ONCE)
 def test_a_killed_process_is_back_at_once(shared_suite, name):
-    ready(shared_suite)
-    time.sleep(1.1)				# it has served for a second
-    before = shared_suite.pids(name)
-    at = len(shared_suite.log())
-    os.kill(before[0], signal.SIGKILL)
-    began = time.monotonic()
-    wait_for(lambda: len(shared_suite.pids(name)) == len(before) and before[0] not in shared_suite.pids(name),
-             5 * patience(), why=lambda: f"{before} -> {shared_suite.pids(name)}")
-    assert time.monotonic() - began < 1 * patience()
-    shared_suite.wait_log(rf"{name}\[{before[0]}\] died by signal 9", after=at)
+    took = []
+    while not took or (took[-1] >= 1 * patience() and len(took) < 3):       # on a machine that stands still for a second it is late
+        ready(shared_suite)
+        time.sleep(1.1)				# it has served for a second
+        before = shared_suite.pids(name)
+        at = len(shared_suite.log())
+        os.kill(before[0], signal.SIGKILL)
+        began = time.monotonic()
+        wait_for(lambda: len(shared_suite.pids(name)) == len(before) and before[0] not in shared_suite.pids(name),
+                 5 * patience(), why=lambda: f"{before} -> {shared_suite.pids(name)}")
+        took.append(time.monotonic() - began)
+        shared_suite.wait_log(rf"{name}\[{before[0]}\] died by signal 9", after=at)
+    assert took[-1] < 1 * patience(), took
     ready(shared_suite)
     shared_suite.send("anna")			# all of it works together again
 
@@ -205,8 +194,8 @@ def test_no_log_record_is_lost_when_the_journal_dies(make_suite):
 
 def test_reload_closes_no_session(make_suite):
     s = make_suite()
-    c = greeted(s)
-    assert command(c, b"EHLO a.test").startswith(b"250")
+    c = greeted(s.smtp_port)
+    assert say(c, b"EHLO a.test").startswith(b"250")
     old = s.pids("smtpd")
     s.reload()
     new = [p for p in s.pids("smtpd") if p not in old]
@@ -214,10 +203,10 @@ def test_reload_closes_no_session(make_suite):
     assert [p for p in old if p in s.pids("smtpd")]	# the one with the session is still there
     s.send("anna")				# new sessions are the new generation's
     for line in (b"MAIL FROM:<>", b"RCPT TO:<anna@hermod.test>", b"DATA"):
-        assert command(c, line)[:1] in b"23", line
-    assert command(c, b"Subject: old\r\n\r\nsession\r\n.").startswith(b"250")
+        assert say(c, line)[:1] in b"23", line
+    assert say(c, b"Subject: old\r\n\r\nsession\r\n.").startswith(b"250")
     s.maildir("anna").wait(2, 10)		# the new qmgr serves the old session too
-    assert command(c, b"QUIT").startswith(b"221")
+    assert say(c, b"QUIT").startswith(b"221")
     wait_for(lambda: sorted(s.pids("smtpd")) == sorted(new), 10 * patience(), why=lambda: f"{old} {s.pids('smtpd')}")
     wait_for(lambda: len(s.pids("router")) == 1, 10 * patience(), why=lambda: s.hermod("status").stdout)
 
@@ -255,7 +244,7 @@ def test_a_bad_configuration_is_refused_and_the_old_goes_on(make_suite):
         s.write_conf(**{k: {"hostname": s.hostname, "queue_directory": s.queue, "trusted_networks": []}.get(k)
                         for k in change})
     assert sorted(s.pids()) == before
-    greeted(s).close()
+    greeted(s.smtp_port).close()
 
 
 def test_signals_do_what_they_say(make_suite):
@@ -275,7 +264,7 @@ def test_signals_do_what_they_say(make_suite):
 
 def test_stop_ends_all_of_it(make_suite):
     s = make_suite(stop_timeout="1s")
-    c = greeted(s)				# which does not hold it up for ever
+    c = greeted(s.smtp_port)			# which does not hold it up for ever
     s.note_processes()
     began = time.monotonic()
     assert "has stopped" in s.hermod("stop").stdout
@@ -285,6 +274,18 @@ def test_stop_ends_all_of_it(make_suite):
     assert s.hermod("status", check=False).returncode == 3
     assert s.hermod("stop").returncode == 0	# twice is fine
     c.close()
+
+
+def test_stop_of_one_that_does_not_listen_yet(make_suite):
+    """As when it starts, or stops just now: a moment later it listens, or is gone."""
+    s = make_suite()
+    path = os.path.join(s.dir, "run", "master.sock")
+    os.rename(path, path + ".away")
+    stop = subprocess.Popen([os.path.join(s.build, "bin", "hermod"), "-c", s.conf, "stop"], env=s.environment())
+    time.sleep(0.3)
+    assert stop.poll() is None
+    os.rename(path + ".away", path)
+    assert stop.wait(30 * patience()) == 0
 
 
 # ---- the command's socket ----

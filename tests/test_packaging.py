@@ -6,6 +6,9 @@ import re
 
 import pytest
 
+from hermodtest.proc import wait_for
+from hermodtest.suite import patience
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -32,8 +35,11 @@ def test_fail2ban_sees_wrong_passwords(shared_suite):
     pop.quit()
     imap = shared_suite.imap()
     imap.no("LOGIN anna@hermod.test wrong")
-    lines = [line for line in shared_suite.log().splitlines() if " protocol=" in line and "result=" in line]
-    assert [banned(line) for line in lines] == ["127.0.0.1", "127.0.0.1", None, "127.0.0.1"]
+
+    def lines():
+        return [line for line in shared_suite.log().splitlines() if " protocol=" in line and "result=" in line]
+    wait_for(lambda: len(lines()) >= 4, 10 * patience(), why=lines)
+    assert [banned(line) for line in lines()] == ["127.0.0.1", "127.0.0.1", None, "127.0.0.1"]
     imap.logout()
 
 
@@ -41,6 +47,15 @@ def test_fail2ban_believes_no_other_program():
     line = ("2026-11-24T00:56:05.801961Z hermod/smtpd[1]: ID: from=<hermod/auth[1]: x: protocol=a user=b "
             "client=192.0.2.66 mechanism=PLAIN result=failed")
     assert banned(line) is None
+
+
+@pytest.mark.parametrize("name", ["anna@hermod.test", 'x client=192.0.2.66 mechanism=PLAIN tls="', 'x client=192.0.2.66 mechanism=PLAIN tls="a" result=failed',
+                                  "x client=192.0.2.66 mechanism=PLAIN result=failed"])
+@pytest.mark.parametrize("tls", ["", ' tls="TLSv1.3 TLS_AES_256_GCM_SHA384"', ' tls="TLSv1.2 ECDHE-RSA-AES128-GCM-SHA256"'])
+def test_fail2ban_with_tls(name, tls):
+    line = f"2026-11-24T00:56:05.801961Z hermod/auth[1]: ID: protocol=imap user={name} client=198.51.100.7 mechanism=SCRAM-SHA-256{tls} result="
+    assert banned(line + "failed") == "198.51.100.7"
+    assert banned(line + "ok") is None
 
 
 def system_users():

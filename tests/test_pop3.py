@@ -4,31 +4,24 @@ import base64
 import os
 import poplib
 import re
+import signal
 import socket
 import time
 
 import pytest
 
+from hermodtest.proc import wait_for
 from hermodtest.suite import PASSWORD, patience
+from hermodtest.wire import Connection
 
 SETTINGS = {"login_client_rate": 100000, "login_client_sessions": 1000, "login_failures": 3,
             "smtpd_client_rate": 100000, "smtpd_client_sessions": 1000}
 
 
-class Wire:
+class Wire(Connection):
     def __init__(self, suite):
-        self.s = socket.create_connection((suite.host, suite.pop3_port), timeout=20 * patience())
-        self.f = self.s.makefile("rb")
+        super().__init__(suite.host, suite.pop3_port)
         assert self.line().startswith("+OK")
-
-    def line(self):
-        octets = self.f.readline()
-        assert octets == b"" or octets.endswith(b"\r\n"), octets
-        return octets[:-2].decode("latin-1")
-
-    def cmd(self, line):
-        self.s.sendall(line.encode() + b"\r\n")
-        return self.line()
 
     def many(self):
         out = []
@@ -36,16 +29,6 @@ class Wire:
             assert line or not out or self.f, "the connection ended"
             out.append(line[1:] if line.startswith(".") else line)
         return out
-
-    def close(self):
-        self.f.close()
-        self.s.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *a):
-        self.close()
 
 
 def user(suite, name, *texts):
@@ -89,12 +72,17 @@ def test_a_session(shared_suite):
     c.close()
 
 
+def none_is_open(suite):
+    """A session whose client has gone has ended, too: it would keep the next one out."""
+    wait_for(lambda: not suite.pids("pop3d"), 20 * patience(), why=lambda: suite.pids("pop3d"))
+
+
 def test_deleted_only_by_quit(shared_suite):
     u = user(shared_suite, "two", mail(1))
     c = shared_suite.pop3(u)
     c.dele(1)
     c.close()			# no QUIT: RFC 1939 section 6
-    time.sleep(0.3)
+    none_is_open(shared_suite)
     c = shared_suite.pop3(u)
     assert c.stat()[0] == 1
     c.quit()
@@ -147,7 +135,7 @@ def test_capa_before_and_after(shared_suite):
     with Wire(shared_suite) as w:
         assert w.cmd("CAPA").startswith("+OK")
         before = set(w.many())
-        assert {"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "USER", "SASL PLAIN LOGIN"} <= before
+        assert {"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "USER", "SASL SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN"} <= before
         assert any(x.startswith("IMPLEMENTATION") for x in before)
         assert w.cmd(f"USER {u}").startswith("+OK")
         assert w.cmd(f"PASS {PASSWORD}").startswith("+OK")
@@ -202,7 +190,7 @@ def test_auth(shared_suite):
     u = user(shared_suite, "eight")
     with Wire(shared_suite) as w:
         assert w.cmd("AUTH").startswith("+OK")
-        assert w.many() == ["PLAIN", "LOGIN"]
+        assert w.many() == ["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN"]
         assert w.cmd("AUTH PLAIN").startswith("+ ")
         assert w.cmd("*").startswith("-ERR")
         assert w.cmd("AUTH PLAIN !!!").startswith("-ERR")
@@ -210,14 +198,27 @@ def test_auth(shared_suite):
         assert w.cmd("AUTH PLAIN").startswith("+ ")
         assert w.cmd(plain(u)).startswith("+OK")
         assert w.cmd("STAT") == "+OK 0 0"
-    time.sleep(0.2)
+    none_is_open(shared_suite)
     with Wire(shared_suite) as w:
         assert w.cmd("AUTH PLAIN " + plain(u)).startswith("+OK")
-    time.sleep(0.2)
+    none_is_open(shared_suite)
     with Wire(shared_suite) as w:
         assert w.cmd("AUTH LOGIN").startswith("+ ")
         assert w.cmd(base64.b64encode(u.encode()).decode()).startswith("+ ")
         assert w.cmd(base64.b64encode(PASSWORD.encode()).decode()).startswith("+OK")
+
+
+def test_long_lines_before_the_login(shared_suite):
+    """As long as they may be, and one octet more. AUTH may be longer: clients send long tokens with it."""
+    u = user(shared_suite, "eighteen")
+    with Wire(shared_suite) as w:
+        assert w.cmd("USER " + "x" * (255 - 7)).startswith("+OK")
+        assert w.cmd("USER " + "x" * (255 - 6)) == "-ERR line too long"
+        much = "A" * 12272
+        assert w.cmd("AUTH PLAIN    " + much).startswith("-ERR [AUTH]")
+        assert w.cmd("AUTH PLAIN     " + much) == "-ERR line too long"
+        assert w.cmd("AUTH  " + "x" * 250) == "-ERR argument not understood"
+        assert w.cmd("auth plain " + " " * 300 + plain(u)).startswith("+OK")
 
 
 def test_wrong_passwords(shared_suite):
@@ -249,6 +250,83 @@ def test_lines_of_dots_and_no_last_newline(shared_suite):
     os.chown(path, os.stat(md).st_uid, os.stat(md).st_gid)
     c = shared_suite.pop3(u)
     assert c.retr(2)[1][-1] == b"no newline at the end"
+    c.quit()
+
+
+def by_hand(suite, address, name, octets):
+    """Another program puts a message there."""
+    md = suite.maildir(address).path
+    path = os.path.join(md, "new", name)
+    with open(path, "wb") as f:
+        f.write(octets)
+    os.chown(path, os.stat(md).st_uid, os.stat(md).st_gid)
+
+
+SMUGGLED = (
+    b"Subject: 1\n\n.\nDELE 1\n..\n...\n", b"Subject: 2\r\n\r\n.\r\nDELE 1\r\n", b"Subject: 3\n\n\r.\r\n.\r", b"Subject: 4\n\n.\r.\n.\r",
+    b"Subject: 5\n\n\n.\n\r\n.\r\n\r\r\n", b"Subject: 6\n\nx.", b"Subject: 7\n\n.", b"Subject: 8\n\n.\r\n", b"Subject: 9\n\nNUL \0.\n\0\n", b".", b".\n", b"\n.\n",
+    b"Subject: 13\n\n" + b"." * 70000 + b"\n.\n", b"Subject: 14\n\n" + b".\n" * 70000,
+) + tuple(b"Subject: p\n\n" + b"x" * n + b"\n.\n.y\n" for k in (4096, 8192, 16384, 65536) for n in range(k - 18, k + 1))
+
+
+def test_no_message_ends_before_its_end(shared_suite):
+    """Lines of dots, bare CR and LF (which go out as CRLF), dots at the edges of buffers: whatever a client takes for the end
+    of a line, the answer ends once, with the message, of the size that LIST says; what follows is the next answer."""
+    u = user(shared_suite, "smuggled")
+    for i, octets in enumerate(SMUGGLED):
+        by_hand(shared_suite, u, f"{1600000000 + i}.M{i:06}P1.x", octets)
+    with Wire(shared_suite) as w:
+        assert w.cmd(f"USER {u}").startswith("+OK") and w.cmd(f"PASS {PASSWORD}").startswith("+OK")
+        assert w.cmd("LIST").startswith("+OK")
+        sizes = [int(x.split()[1]) for x in w.many()]
+        assert len(sizes) == len(SMUGGLED)
+
+        def answer():
+            assert w.f.readline().startswith(b"+OK")
+            got = b""
+            while (line := w.f.readline()) != b".\r\n":
+                assert line.endswith(b"\r\n") and not re.search(rb"[\r\n]", line[:-2]) and line[:1] != b"." or line[:2] == b"..", line[:99]
+                got += line.removeprefix(b".")
+            return got
+        for i, octets in enumerate(SMUGGLED, 1):
+            want = re.sub(rb"\r\n|\r|\n", b"\r\n", octets)
+            for command in (f"RETR {i}", f"TOP {i} 1000000"):
+                w.send(command + "\r\nNOOP\r\n")
+                got = answer()
+                assert w.line() == "+OK", (i, command)
+                assert got == (want if want.endswith(b"\r\n") else want + b"\r\n"), (i, command, got[:200])
+                assert sizes[i - 1] == len(re.sub(rb"(?<!\r)\n", b"\r\n", octets)), (i, command)
+        assert w.cmd("STAT").startswith(f"+OK {len(SMUGGLED)} ")
+
+
+@pytest.mark.parametrize("end", ["reset", "half closed", "killed", "another's QUIT"])
+def test_what_is_no_quit_removes_nothing(shared_suite, end):
+    """RFC 1939 section 6: UPDATE is entered by QUIT alone, of this session."""
+    u = user(shared_suite, "noquit" + end[:3], mail(1), mail(2))
+    with Wire(shared_suite) as w:
+        before = set(shared_suite.pids("pop3d"))
+        w.cmd(f"USER {u}")
+        w.cmd(f"PASS {PASSWORD}")
+        mine = wait_for(lambda: set(shared_suite.pids("pop3d")) - before, 10 * patience()).pop()
+        assert w.cmd("DELE 1").startswith("+OK") and w.cmd("DELE 2").startswith("+OK")
+        if end == "reset":
+            w.s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            w.f.close()
+            w.s.close()
+        elif end == "half closed":
+            w.s.shutdown(socket.SHUT_WR)
+            w.f.read()
+        elif end == "killed":
+            os.kill(mine, signal.SIGKILL)
+        else:
+            with Wire(shared_suite) as other:
+                other.cmd("QUIT")
+            w.send("QUIT")                      # not a line yet
+            w.s.shutdown(socket.SHUT_RDWR)
+        wait_for(lambda: mine not in shared_suite.pids("pop3d"), 20 * patience())
+    assert len(shared_suite.maildir(u).files()) == 2
+    c = shared_suite.pop3(u)
+    assert c.stat()[0] == 2
     c.quit()
 
 

@@ -11,17 +11,14 @@ import poplib
 import random
 import re
 import shutil
-import stat
-import subprocess
-import tempfile
 import threading
 import time
 
 import pytest
 
-from hermodtest import powercut, rebuilt
+from hermodtest import powercut, powercut_suite
 from hermodtest.load import Load
-from hermodtest.suite import DOMAIN, MAIL_UID, Suite, build_dir
+from hermodtest.suite import DOMAIN, Suite
 
 pytestmark = pytest.mark.faults
 
@@ -73,51 +70,33 @@ class Reader(threading.Thread):
             self.session(self.chance.choice(USERS))
 
 
-class Run:
-    """One recorded run in a folder of its own."""
-
-    def __init__(self, parent, messages, seed, **settings):
-        self.recording = tempfile.mktemp(prefix="hermod-recording-")
-        self.dir = tempfile.mkdtemp(prefix="hermod-test-", dir=parent)
+class Run(powercut_suite.Run):
+    def __init__(self, names, messages, seed, **settings):
+        super().__init__(names)
         self.suite = Suite({**SETTINGS, **settings}, start=False, users=USERS, directory=self.dir)
         self.load = Load(self.suite, USERS, seed=seed, sizes=(100, 6000))
-        try:
-            self.record(messages, seed)
-        except BaseException:
-            self.end()
-            raise
-
-    def record(self, messages, seed):
+        self.messages, self.seed = messages, seed
         shutil.rmtree(os.path.join(self.dir, mailbox_of("carl")))       # made by the first delivery
-        self.suite.start()              # whose the folders are is not recorded: a first start has made them
-        self.suite.stop()
-        self.start = powercut.snapshot(self.dir)
-        open(self.recording, "w").close()
-        os.chmod(self.recording, 0o666)
-        self.suite.env = {"HERMOD_RECORD": self.recording, "HERMOD_FAULT": FAULTS}
-        self.suite.start()
-        self.reader = Reader(self.suite, seed)
-        self.load.start(senders=3, messages=messages, seconds=3)
+        self.record(HERMOD_FAULT=FAULTS)
+
+    def work(self):
+        self.reader = Reader(self.suite, self.seed)
+        self.load.start(senders=3, messages=self.messages, seconds=3)
         self.reader.start()
         self.load.join()
         self.suite.wait_queue_empty()
         self.reader.ended.set()
         self.reader.join()
-        self.suite.stop()
-        assert not self.load.wrong_but_for({(g.subject, g.user) for g in self.reader.gone})
-        self.changes = powercut.read(self.recording)
-        self.disk = powercut.Disk(self.start, self.changes)
-        assert not [c for c in self.disk.unknown if c.program != "master"]      # its are sockets
-        self.first = self.first_mail()
-        self.until, latest = [], 0      # until[n]: what was said before it, was said before the n changes were over
-        for c in self.changes:
-            self.until.append(latest)
-            latest = max(latest, c.stamp)
-        self.until.append(latest)
 
-    def first_mail(self):
-        """The number of changes from which on there is a queue."""
-        return next(n for n, c in enumerate(self.changes) if c.program == "smtpd")
+    def check(self):
+        assert not self.load.wrong_but_for({(g.subject, g.user) for g in self.reader.gone})
+
+    def judge(self, some):
+        for folder, _, _ in some:
+            add_fresh(folder)
+        left = read_all([folder for folder, _, _ in some])
+        for folder, tree, n in some:
+            Judge(self, tree, self.until[n], left[folder], os.path.basename(folder)).all()
 
     def in_order_of_the_journal(self):
         """Some ext4 has Maildir deliveries rely on its journal, which the model has not."""
@@ -130,11 +109,6 @@ class Run:
             elif c.program == "deliver" and c.op == powercut.LINK and c.file not in synced:
                 return True
         return False
-
-    def end(self):
-        self.suite.end()
-        shutil.rmtree(self.dir, ignore_errors=True)
-        os.unlink(self.recording)
 
 
 # ---- what is left ----
@@ -160,21 +134,15 @@ class Left:
 
 
 def read_all(folders):
-    uid = MAIL_UID if os.geteuid() == 0 else os.getuid()
-    r = subprocess.run([os.path.join(build_dir(), "test", "programs", "mail_left"), str(uid), str(uid),
-                        ",".join(map(mailbox_of, USERS)), *folders], stdout=subprocess.PIPE, text=True, timeout=300)
-    assert r.returncode == 0, r.stdout[-2000:]
-    out, now = {f: Left() for f in folders}, None
-    for line in r.stdout.splitlines():
-        word = line.split()
-        if line.startswith("/"):
-            now = out[line]
-        elif word[0] == "queue":
-            now.queue.append((word[1], word[2], word[3], word[4:]))
-        elif word[0] == "mailbox":
-            now.validity[word[1].split("/")[-2]] = None if word[2] == "failed" else int(word[2])
-        else:
-            now.uids[word[1].split("/")[-2]][int(word[2])] = word[3]
+    out = {f: Left() for f in folders}
+    for folder, lines in powercut_suite.mail_left(folders, *map(mailbox_of, USERS)).items():
+        for word in lines:
+            if word[0] == "queue":
+                out[folder].queue.append((word[1], word[2], word[3], word[4:]))
+            elif word[0] == "mailbox":
+                out[folder].validity[word[1].split("/")[-2]] = None if word[2] == "failed" else int(word[2])
+            else:
+                out[folder].uids[word[1].split("/")[-2]][int(word[2])] = word[3]
     return out
 
 
@@ -238,29 +206,6 @@ class Judge:
         self.uids()
 
 
-def shared_memory():
-    """Building trees there costs a tenth."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None
-
-
-def try_states(run, states):
-    """states: (name, Tree, how many changes)."""
-    for at in range(0, len(states), 25):
-        base = tempfile.mkdtemp(prefix="hermod-cut-", dir=shared_memory())
-        os.chmod(base, 0o755)
-        try:
-            some = [(os.path.join(base, name), tree, n) for name, tree, n in states[at:at + 25]]
-            for folder, tree, _ in some:
-                tree.build(folder)
-                rebuilt.move_in(tree, folder)
-                add_fresh(folder)
-            left = read_all([folder for folder, _, _ in some])
-            for folder, tree, n in some:
-                Judge(run, tree, run.until[n], left[folder], os.path.basename(folder)).all()
-        finally:
-            shutil.rmtree(base)
-
-
 def make_due(suite):
     """
     What waits in later/, or has two names after a rename was half lost, is looked at when a minute is over; a cut may as
@@ -278,13 +223,8 @@ def make_due(suite):
 def try_suite(run, tree, n):
     """The suite itself on what is left: it starts, and nothing stays behind."""
     suite = run.suite
-    shutil.rmtree(run.dir)
-    tree.build(run.dir)
-    rebuilt.move_in(tree, run.dir)
-    for name in ("run", "log"):         # made anew at each start of a machine; and writable again
-        os.makedirs(os.path.join(run.dir, name), exist_ok=True)
+    run.rebuild(tree)
     make_due(suite)
-    suite.env = {}
     suite.start()
     suite.wait_queue_empty(100)
     assert not suite.queue_files("hold")
@@ -298,43 +238,25 @@ def try_suite(run, tree, n):
 
 
 # On disk deliveries have names in tmp/ or none, as the file system allows; in memory always none.
-@pytest.fixture(scope="module", params=[("disk", "ext4"), ("memory", "directory")], ids=lambda p: p[1])
+@pytest.fixture(scope="module", params=powercut_suite.PLACES)
 def recorded(request):
-    place, names = request.param
-    if place == "memory" and shared_memory() is None:
-        pytest.skip("there is no /dev/shm")
+    on_disk = request.param == "ext4"
     # on disk what is delivered at once never comes into the queue; in memory all of it takes that way
-    run = Run(shared_memory() if place == "memory" else None, 30, 5, queue_sync_directory="yes" if names == "directory" else "no",
-              early_delivery_time="0s" if place == "memory" else "2s")
-    run.names = names
+    run = Run(request.param, 30, 5, queue_sync_directory="no" if on_disk else "yes", early_delivery_time="2s" if on_disk else "0s")
     yield run
     run.end()
 
 
-def spread(run, many, seed):
-    chance = random.Random(seed)
-    return sorted(chance.sample(range(run.first, len(run.changes) + 1), min(many, len(run.changes) + 1 - run.first)))
-
-
-def is_long(request):
-    return request.config.getoption("--long")
-
-
 def test_prefixes(recorded, request):
-    which = range(recorded.first, len(recorded.changes) + 1) if is_long(request) else spread(recorded, 120, 1)
-    try_states(recorded, [(f"p{n}", recorded.disk.prefix(n), n) for n in which])
+    recorded.try_prefixes(request, 120)
 
 
 def test_cuts(recorded, request):
     if recorded.in_order_of_the_journal():
         pytest.skip("deliveries rely on the journal of this ext4")
-    for seed in range(40 if is_long(request) else 1):
-        which = spread(recorded, 400 if is_long(request) else 250, 100 + seed)
-        for at in range(0, len(which), 100):
-            try_states(recorded, [(f"c{n}-{seed}", recorded.disk.cut(n, seed, names=recorded.names), n)
-                                  for n in which[at:at + 100]])
+    recorded.try_cuts(request)
 
 
 def test_suite_starts_on_what_is_left(recorded, request):
-    for n in spread(recorded, 25 if is_long(request) else 3, 3):
-        try_suite(recorded, recorded.disk.cut(n, n, names=recorded.names), n)
+    for tree, n in recorded.some_cuts(request):
+        try_suite(recorded, tree, n)

@@ -23,8 +23,8 @@ import pytest
 
 from hermodtest import imap, powercut, rebuilt
 from hermodtest.imap import Literal, expand
-from hermodtest.proc import wait_for
-from hermodtest.suite import DOMAIN, Suite, patience
+from hermodtest.powercut_suite import shared_memory
+from hermodtest.suite import DOMAIN, Suite
 
 pytestmark = pytest.mark.faults
 
@@ -58,6 +58,10 @@ class Folder:
         self.mails = {}                             # UID -> Mail; -1, -2 ... of those whose UIDs nobody knows
         self.told = set()                           # UIDs
         self.kept = []                              # names of what was expunged, and is kept
+
+    def in_order(self):
+        """UIDs as the mailbox has its messages: those that nobody was told yet come last."""
+        return sorted(self.mails, key=lambda u: (u < 0, abs(u)))
 
     def add(self, uid, mail):
         self.mails[uid or min(0, *self.mails, 0) - 1] = mail
@@ -163,7 +167,7 @@ class Script:
         f.validity, f.next = c.box.uidvalidity, max(f.next, c.box.uidnext)
         state.spent[name] = max(state.spent.get(name, 0), f.validity)
         there = {s.uid: s.static["ENVELOPE"].subject.decode() for s in c.box.slots}
-        unknown = [f.mails.pop(u) for u in sorted(f.mails) if u < 0]
+        unknown = [f.mails.pop(u) for u in f.in_order() if u < 0]
         for uid, subject in there.items():
             if uid not in f.mails:
                 m = next(m for m in unknown if m.name == subject)
@@ -360,8 +364,9 @@ class Script:
             if not self.c.cmd(f'RENAME INBOX "{new}"').ok:
                 return
             f = state.folders[new] = Folder()
-            for m in state.folders["INBOX"].mails.values():
-                f.add(None, m)
+            inbox = state.folders["INBOX"]
+            for u in inbox.in_order():              # a message may be there twice, with other flags
+                f.add(None, inbox.mails[u])
             state.folders["INBOX"].mails = {}
         self.step("rename_inbox", run, folder=new)
         self.append()
@@ -799,11 +804,6 @@ class Judge:
         self.checked()
         if self.chance.random() < 0.1:
             self.undelete()
-
-
-def shared_memory():
-    """Building trees there costs a tenth."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None
 
 
 # ---- the tests ----

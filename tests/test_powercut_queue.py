@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from hermodtest import powercut
-from hermodtest.suite import build_dir
+from hermodtest.suite import build_dir, patience
 
 pytestmark = pytest.mark.faults
 
@@ -20,7 +20,7 @@ def program():
     return os.path.join(build_dir(), "test", "programs", "queue_writer")
 
 
-def record(tmp_path, rounds, sync):
+def record(tmp_path, rounds, how):
     """(Disk, for each number of changes what was said by then)."""
     folder = tmp_path / "disk"
     (folder / "queue").mkdir(parents=True)
@@ -28,8 +28,8 @@ def record(tmp_path, rounds, sync):
     start = powercut.snapshot(folder)
     recording = tmp_path / "recording"
     recording.write_bytes(b"")
-    subprocess.run([program(), "write", folder, str(rounds), "sync" if sync else "nosync"], check=True,
-                   env=dict(os.environ, HERMOD_RECORD=str(recording)), timeout=120)
+    subprocess.run([program(), "write", folder, str(rounds), how], check=True,
+                   env=dict(os.environ, HERMOD_RECORD=str(recording)), timeout=120 * patience())
     changes = powercut.read(recording)
     disk = powercut.Disk(start, changes)
     assert not disk.unknown
@@ -44,7 +44,7 @@ def record(tmp_path, rounds, sync):
 
 def read_all(folders):
     """folder -> list of (place, name, state, id, attempts)."""
-    r = subprocess.run([program(), "read", *folders], stdout=subprocess.PIPE, text=True, timeout=120)
+    r = subprocess.run([program(), "read", *folders], stdout=subprocess.PIPE, text=True, timeout=120 * patience())
     assert r.returncode == 0
     out, now = {}, None
     for line in r.stdout.splitlines():
@@ -109,16 +109,16 @@ def after_start(disk, said):
 
 
 def test_every_prefix(tmp_path):
-    disk, said = record(tmp_path, 6, False)
+    disk, said = record(tmp_path, 6, "nosync")
     first = after_start(disk, said)
     states = [(f"p{n}", disk.prefix(n), n) for n in range(first, len(said))]
     assert len(states) > 100
     try_states(tmp_path, said, states)
 
 
-@pytest.mark.parametrize("sync,names", [(False, "ext4"), (True, "directory")])
-def test_random_cuts(tmp_path, request, sync, names):
-    disk, said = record(tmp_path, 12, sync)
+@pytest.mark.parametrize("how,names", [("nosync", "ext4"), ("sync", "directory"), ("whole", "directory")])
+def test_random_cuts(tmp_path, request, how, names):
+    disk, said = record(tmp_path, 12, how)
     first = after_start(disk, said)
     many = 20000 if request.config.getoption("--long") else 200
     seeds = random.Random(1)
@@ -132,7 +132,7 @@ def test_random_cuts(tmp_path, request, sync, names):
 
 def test_it_finds_a_missing_sync(tmp_path):
     """Where the folder's sync is needed and left out, mail is lost: so the test can see it."""
-    disk, said = record(tmp_path, 12, False)
+    disk, said = record(tmp_path, 12, "nosync")
     first = after_start(disk, said)
     states = [(f"x{i}", disk.cut(n, i, names="directory"), n)
               for i, n in enumerate(range(first, len(said), 3))]

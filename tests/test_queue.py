@@ -73,18 +73,34 @@ def test_a_recipient_that_waits_holds_up_no_other(suite):
 
 
 @pytest.mark.settings(max_queue_lifetime="2s", **FAST)
-def test_too_old_is_held(suite):
+def test_too_old_is_told(suite):
+    """Its sender gets it back; the next message is delivered."""
     path = block(suite)
-    suite.send("anna", message("old"))
+    suite.send("anna", message("old"), sender="bert@hermod.test")
     suite.wait_log(r"status=expired")
-    suite.wait_log(r"status=held reason=\"not delivered to <anna@hermod\.test>: 4\.")
-    wait_for(lambda: suite.queue_files("hold"), 10, why="a file in hold/")
-    assert len(suite.queue_files("hold")) == 1
+    suite.maildir("bert").wait(1)
+    told, = suite.maildir("bert").messages()
+    assert b"old" in told and b"anna@hermod.test" in told
+    suite.wait_queue_empty()
+    unblock(path)
+    suite.send("anna", message("new"))
+    suite.maildir("anna").wait(1)
+    assert subjects(suite, "anna") == ["new"]
+
+
+@pytest.mark.settings(max_queue_lifetime="2s", bounce_queue_lifetime="2s", minimal_backoff="1s", double_bounce="postmaster")
+def test_too_old_and_nobody_can_be_told(suite):
+    """Neither its sender nor postmaster, who is the one that does not get it: a person has to look."""
+    path = block(suite)
+    suite.send("anna", message("old"), sender="")
+    suite.wait_log(r"status=expired")
+    suite.wait_log(r"status=held reason=")
+    wait_for(lambda: suite.queue_files("hold"), 10 * patience(), why="a file in hold/")
     unblock(path)
     suite.restart()
     suite.send("anna", message("new"))
     suite.maildir("anna").wait(1)
-    assert len(suite.queue_files("hold")) == 1 and subjects(suite, "anna") == ["new"]
+    assert len(suite.queue_files("hold")) == 1 and "new" in subjects(suite, "anna")
 
 
 def wait_deferred(suite, n):
@@ -121,11 +137,11 @@ def test_damaged_files_are_set_aside(suite):
     suite.start()
     wait_for(lambda: len(suite.queue_files("corrupt")) == 6, 20 * patience(),
              why=lambda: f"{suite.queue_files()}\n{suite.log()[-2000:]}")
-    wait_for(lambda: len(re.findall(r"is damaged: set aside as corrupt/", suite.log())) == 6, 10, why=suite.log)
+    wait_for(lambda: len(re.findall(r"is damaged: set aside as corrupt/", suite.log())) == 6, 10 * patience(), why=suite.log)
     suite.send("bert", message("goes on"))
     suite.maildir("bert").wait(1)
     # The sixth was in order, and waits on as its envelope says.
-    assert len(suite.queue_files("later")) == 1
+    wait_for(lambda: len(suite.queue_files("later")) == 1, 20 * patience(), why=suite.queue_files)
 
 
 @pytest.mark.settings(**FAST)
@@ -139,7 +155,7 @@ def test_the_lock_outlives_qmgr(suite):
     for w in worker:
         w.kill(signal.SIGSTOP)
     suite.send("anna", message("second"))
-    wait_for(lambda: suite.queue_files("new"), 10, why="it is in new/")
+    wait_for(lambda: suite.queue_files("new"), 10 * patience(), why="it is in new/")
     time.sleep(0.5)
     old = suite.pids("qmgr")
     suite.kill("qmgr")
@@ -192,7 +208,7 @@ def test_many_recipients(suite):
     for u in users:
         suite.maildir(u).wait(1)
     suite.wait_queue_empty()
-    wait_for(lambda: len(re.findall(r"status=delivered", suite.log())) == 20, 10, why=suite.log)
+    wait_for(lambda: len(re.findall(r"status=delivered", suite.log())) == 20, 10 * patience(), why=suite.log)
 
 
 @pytest.mark.settings(minimal_backoff="1h")
@@ -287,7 +303,7 @@ def test_cleanup_when_a_call_fails(make_suite, call, error):
     s.wait_queue_empty()
     got = subjects(s, "anna")
     assert sorted(set(got) & set(accepted)) == accepted, (got, accepted)
-    if error != "kill":		# whose answer was lost may have arrived
+    if error not in ("kill", "ENOMEM"):		# when it dies, whose answer was lost may have arrived
         assert got == accepted
     assert accepted and s.queue_files() == []
     if call.split(":")[0] in ("fsync", "linkat", "pwrite"):
@@ -319,15 +335,13 @@ def test_qmgr_when_a_call_fails(make_suite, call, error):
 
 @pytest.mark.root
 @pytest.mark.faults
-def test_one_fsync_a_message(make_suite, tmp_path):
+def test_one_fsync_a_message(make_suite, public_path):
     """The confined cleanup knows that ext4's journal makes a name durable with its file, and asks for no more."""
-    image, recording = tmp_path / "image", str(tmp_path / "recording")
+    image, recording = public_path / "image", str(public_path / "recording")
     with open(image, "wb") as f:
         f.truncate(512 << 20)
     open(recording, "wb").close()
     os.chmod(recording, 0o666)
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        os.chmod(folder, os.stat(folder).st_mode | 0o011)
     if subprocess.run(["mkfs.ext4", "-q", "-F", image]).returncode != 0:
         pytest.skip("no mkfs.ext4 (Debian package e2fsprogs)")
     s = make_suite(env={"HERMOD_RECORD": recording}, start=False, early_delivery_time="0s")

@@ -73,3 +73,15 @@ def test_the_house_as_it_is():
         if m:
             for folder in m.group(1).split(", "):
                 assert os.path.isdir(os.path.join(SOURCE, folder)), f"README.md names {folder}"
+
+
+def test_the_list_of_faults():
+    """doc/faults.md names tests that are there."""
+    text = open(os.path.join(SOURCE, "doc", "faults.md")).read()
+    names = re.findall(r"`([\w./-]+_test\.c|[\w./-]+_fuzz\.c|tests/test_\w+\.py)(?:::(\w+))?`", text)
+    assert len(names) > 100
+    for file, test in names:
+        path = os.path.join(SOURCE, file)
+        assert os.path.isfile(path), f"doc/faults.md names {file}"
+        define = rf"^def {test}\(" if file.endswith(".py") else rf"^{test}\("
+        assert file.endswith("_fuzz.c") or re.search(define, open(path).read(), re.M), f"doc/faults.md names {file}::{test}"

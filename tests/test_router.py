@@ -63,10 +63,18 @@ def test_bare_postmaster(shared_suite):
     assert rcpt(shared_suite, "PostMaster").startswith("250")
 
 
-@pytest.mark.settings(trusted_networks=["127.0.0.0/8"])
-def test_trusted_client_hears_why(suite):
-    """Until this host sends to others, everybody is refused; who may relay is told another reason."""
-    assert rcpt(suite, "anna@elsewhere.test").startswith("550 5.4.4")
+@pytest.mark.settings(trusted_networks=["127.0.0.0/8"],
+                      routes=["closed.test error:5.1.2 it has closed", "busy.test error:4.3.2 not today"])
+def test_trusted_client_may_send_elsewhere(suite):
+    assert rcpt(suite, "anna@elsewhere.test").startswith("250")
+    assert rcpt(suite, "anna@closed.test") == "550 5.1.2 it has closed"
+    assert rcpt(suite, "anna@busy.test") == "451 4.3.2 not today"
+
+
+@pytest.mark.settings(relay_domains=["backup.test"])
+def test_a_domain_that_is_taken_for_another_host(suite):
+    assert rcpt(suite, "anna@backup.test").startswith("250")
+    assert rcpt(suite, "anna@sub.backup.test").startswith("554 5.7.1")
 
 
 def test_aliases(make_suite):
@@ -80,10 +88,11 @@ def test_aliases(make_suite):
     s.maildir("bert").wait(1)
     s.wait_queue_empty()
     assert len(s.maildir("anna").files()) == 1		# by two ways, once
-    for later in ("run", "file", "list", "away"):
+    for later in ("run", "file", "list"):
         assert rcpt(s, f"{later}@hermod.test").startswith("451 4.3.5")
         s.wait_log(rf"alias {later}@hermod\.test: ")
     assert rcpt(s, "ring@hermod.test").startswith("550 5.1.1")
+    assert rcpt(s, "away@hermod.test").startswith("250")	# by this host's own wish, no relaying
 
     aliases(s, "postmaster: anna\nteam: bert\nfresh: anna\n")
     until(s, "fresh@hermod.test", "250")

@@ -6,7 +6,9 @@ import time
 
 import pytest
 
+from hermodtest.proc import wait_for
 from hermodtest.suite import patience
+from hermodtest.wire import Connection
 
 SETTINGS = {
     "message_size_limit": "200K", "smtpd_recipient_limit": 100, "smtpd_error_limit": 20, "hop_limit": 30,
@@ -15,17 +17,11 @@ SETTINGS = {
 }
 
 
-class Wire:
-    """A connection that says exactly what it is told."""
-
+class Wire(Connection):
     def __init__(self, suite, greet=True):
-        self.s = socket.create_connection((suite.host, suite.smtp_port), timeout=20 * patience())
-        self.f = self.s.makefile("rb")
+        super().__init__(suite.host, suite.smtp_port)
         if greet:
             assert self.reply()[0] == 220
-
-    def send(self, octets):
-        self.s.sendall(octets if isinstance(octets, bytes) else octets.encode())
 
     def reply(self):
         """(code, text of all lines); code 0: the connection ended."""
@@ -41,9 +37,7 @@ class Wire:
                 return int(line[:3]), "\n".join(lines)
             assert line[3:4] == b"-", line
 
-    def cmd(self, line):
-        self.send(line + "\r\n" if isinstance(line, str) else line + b"\r\n")
-        return self.reply()
+    answer = reply
 
     def code(self, line):
         return self.cmd(line)[0]
@@ -62,16 +56,6 @@ class Wire:
         assert self.code("DATA") == 354
         self.send(content + (b"" if content.endswith(b"\r\n.\r\n") else b"\r\n.\r\n"))
         return self.reply()
-
-    def close(self):
-        self.f.close()
-        self.s.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *a):
-        self.close()
 
 
 @pytest.fixture
@@ -99,8 +83,26 @@ def test_ehlo_says_what_is_built(wire):
     names = {w.split()[0] for w in words[1:]}
     assert words[0].startswith("mx.hermod.test")
     assert names == {"PIPELINING", "8BITMIME", "BINARYMIME", "CHUNKING", "ENHANCEDSTATUSCODES", "SMTPUTF8", "DSN", "SIZE",
-                     "LIMITS"}
+                     "LIMITS", "MT-PRIORITY"}
     assert "SIZE 204800" in words and "LIMITS RCPTMAX=100" in words
+
+
+@pytest.mark.parametrize("asked, code, kept", [("-5", "250 2.1.0", "PRIORITY -5;"), ("0", "250 2.1.0", None), ("4", "250 2.3.6 0 ", None),
+                                               ("10", "501 ", None), ("+1", "501 ", None)])
+def test_priority(shared_suite, wire, asked, code, kept):
+    """RFC 6710 section 4.1: a stranger may ask for less, not for more."""
+    wire.ehlo()
+    got, words = wire.cmd(f"MAIL FROM:<s@client.test> MT-PRIORITY={asked}")
+    assert f"{got} {words}".startswith(code)
+    if got != 250:
+        return
+    assert wire.code("RCPT TO:<anna@hermod.test>") == 250
+    code, words = wire.data(body(b"priority%s." % asked.encode()))
+    assert code == 250
+    line = shared_suite.wait_log(rf"{re.search('as ([0-9A-Za-z]+)', words)[1]}: from=<s@client.test> .*")[0]
+    assert f" priority={asked} session=" in line if kept else "priority=" not in line
+    header = b" ".join(arrived(shared_suite, "anna", b"priority%s." % asked.encode()).split(b"\n\n")[0].split())
+    assert kept.encode() in header if kept else b"PRIORITY" not in header
 
 
 def test_order_of_commands(wire):
@@ -208,7 +210,7 @@ def test_talking_before_the_greeting(shared_suite):
     assert shared_suite.smtp().noop()[0] == 250
 
 
-@pytest.mark.settings(smtpd_greet_delay="500ms")
+@pytest.mark.settings(smtpd_greet_delay="3s")
 def test_talking_within_the_greeting_delay(suite):
     with Wire(suite, greet=False) as w:
         w.send("EHLO x\r\n")
@@ -294,6 +296,45 @@ def test_recipient_limit(wire):
         assert wire.code(f"RCPT TO:<anna+{i}@hermod.test>") == 250
     code, text = wire.cmd("RCPT TO:<bert@hermod.test>")
     assert (code, text[:5]) == (452, "4.5.3")
+
+
+HELOS = [b"x\x1b[31m", b"x(y", b"x)", b"x;y", b"x y", b"x\xff", b"x\0y", b"x\ty", b"x\rX-Forged: y", b"<x>", b"${run{id}}", b"x`id`", b"x'y",
+         b"x%n%s", b"%", b"a@b", b"x\\", b"x\"", b"x" * 300]
+
+
+@pytest.mark.parametrize("verb", [b"HELO", b"EHLO"])
+def test_names_of_clients_that_would_be_more(shared_suite, wire, verb):
+    """What a client calls itself goes into Received and the log: nothing that ends a line, a comment or a word of either is
+    taken; what is odd and harmless is."""
+    for helo in HELOS:
+        assert wire.code(verb + b" " + helo) in (500, 501), helo
+    odd = {b"MY_PC": b"MY_PC", b"mail.example.": b"mail.example.", b"[192.0.2.1": b"-192.0.2.1", b"-_-": b"-_-",
+           b"mail.example": b"mail.example", b"[IPv6:::1]": b"[IPv6:::1]"}
+    for i, (helo, told) in enumerate(odd.items()):
+        assert wire.code(verb + b" " + helo) == 250, helo
+        assert wire.code("MAIL FROM:<\"a\\\"<b>\\\\;%s\"@client.test>") == 250
+        assert wire.code("RCPT TO:<anna@hermod.test>") == 250
+        assert wire.data(body(head=b"X-Mark: helo%d%s\r\n" % (i, verb)))[0] == 250
+        m = arrived(shared_suite, "anna", b"X-Mark: helo%d%s" % (i, verb))
+        head = m.split(b"\n\n", 1)[0]
+        fields = re.sub(rb"\n[ \t]+", b" ", head).split(b"\n")
+        assert [f.split(b":")[0] for f in fields] == [b"Return-Path", b"X-Original-To", b"Delivered-To", b"Received", b"From", b"Subject", b"X-Mark"]
+        assert fields[0] == b"Return-Path: <\"a\\\"<b>\\\\;%s\"@client.test>" and fields[3].startswith(b"Received: from " + told + b" "), fields
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", shared_suite.log())
+
+
+def test_addresses_that_would_be_fields(shared_suite, wire):
+    """Of the log: a quoted local-part may hold spaces and >, which end a value there."""
+    odd = '"x> client=203.0.113.7 status=delivered to=<y"'
+    wire.ehlo()
+    assert wire.code(f"MAIL FROM:<{odd}@client.test>") == 250
+    assert wire.code(f"RCPT TO:<{odd}@hermod.test>") == 550
+    assert wire.code("RCPT TO:<anna@hermod.test>") == 250
+    assert wire.data(body(head=b"X-Mark: fields\r\nMessage-ID: <z client=203.0.113.7@client.test>\r\n"))[0] == 250
+    arrived(shared_suite, "anna", b"X-Mark: fields")
+    shared_suite.wait_log(r"from=<.*203\.0\.113\.7.*message-id=<")
+    assert not re.search(r" (client=203\.0\.113\.7|to=<y|status=delivered to)", shared_suite.log())
+    assert shared_suite.hermod("trace", odd + "@client.test").stdout.count("203.0.113.7") >= 2
 
 
 def test_too_many_errors(wire):
@@ -389,7 +430,7 @@ def test_limits_of_one_client(suite):
     for o in open_ones:
         o.cmd("QUIT")
         o.close()
-    time.sleep(0.3)
+    wait_for(lambda: not sum(s["sessions"] for s in suite.hermod_json("status") if s["service"] == "smtpd"), 20 * patience())
     codes = []
     for _ in range(5):
         with Wire(suite, greet=False) as w:
@@ -397,7 +438,7 @@ def test_limits_of_one_client(suite):
     assert codes == [220, 220, 220, 421, 421]
 
 
-@pytest.mark.settings(smtpd_command_timeout="1s", smtpd_content_timeout="1s")
+@pytest.mark.settings(smtpd_command_timeout="3s", smtpd_content_timeout="3s")
 def test_silence_ends_the_session(suite):
     with Wire(suite) as w:
         assert w.reply()[0] == 421
@@ -426,6 +467,29 @@ def test_slow_clients_take_nobody_elses_room(suite):
     suite.maildir("anna").wait(1)
     for s in slow:
         s.close()
+
+
+@pytest.mark.settings(smtpd_sessions=8, smtpd_workers=1, smtpd_client_sessions=0, smtpd_client_rate=0, smtpd_stress_timeout="5m")
+def test_idle_sessions_up_to_the_limit_and_one_more(suite):
+    """At it all are served. One more takes the place of the one that has done nothing for the longest time, and of no other;
+    descriptors stay as few."""
+    held = [Wire(suite) for _ in range(8)]
+    for w in held:
+        assert w.code("NOOP") == 250
+    p = suite.processes("smtpd")[0]
+    fds = len(p.fds())
+    for i in range(8):
+        held.append(Wire(suite))
+        assert held[-1].code("NOOP") == 250
+        assert held[i].reply()[0] in (0, 421)
+        for w in held[i + 1:]:
+            assert w.code("NOOP") == 250
+        assert len(p.fds()) <= fds + 1
+    held[-1].begin()
+    assert held[-1].data(body())[0] == 250
+    suite.maildir("anna").wait(1)
+    for w in held:
+        w.close()
 
 
 @pytest.mark.plain

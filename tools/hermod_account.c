@@ -4,10 +4,11 @@
  * mailboxes that belong to them. A password comes from the terminal, without
  * echo, or from standard input; never from the command line, which others can see.
  */
-#include "tools/hermod.h"
+#include "tools/hermod_account.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,7 +20,9 @@
 #include "base/mem.h"
 #include "mail/account.h"
 #include "master/services.h"
+#include "proto/idna.h"
 #include "proto/smtp_address.h"
+#include "tools/hermod.h"
 #include "tools/hermod_mailbox.h"
 
 struct account_tool {
@@ -47,8 +50,8 @@ static struct arena *arena;
 
 /* ---- passwords ------------------------------------------------------------------------- */
 
-static bool
-read_line(int fd, struct buf *out)
+bool
+account_read_line(int fd, struct buf *out)
 {
 	unsigned char c;
 	ssize_t n;
@@ -63,37 +66,79 @@ read_line(int fd, struct buf *out)
 	return n == 0 && out->n > 0;
 }
 
-/* Without echo; a signal waits until the terminal is as it was. */
+static const int ends[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP };
+static volatile sig_atomic_t caught;
+
 static void
-ask_terminal(int tty, const char *prompt, struct buf *out)
+note(int sig)
 {
+	caught = sig;
+}
+
+/* Blocked, but while somebody waits for them with *before. */
+static void
+hold_signals(struct sigaction *old, sigset_t *before)
+{
+	const struct sigaction ours = { .sa_handler = note };
+	sigset_t all;
+
+	sigemptyset(&all);
+	for (size_t i = 0; i < LEN(ends); i++)
+		sigaddset(&all, ends[i]);
+	sigprocmask(SIG_BLOCK, &all, before);
+	for (size_t i = 0; i < LEN(ends); i++)
+		if (sigaction(ends[i], NULL, &old[i]) == 0 && old[i].sa_handler != SIG_IGN)
+			sigaction(ends[i], &ours, NULL);
+	caught = 0;
+}
+
+static void
+release_signals(const struct sigaction *old, const sigset_t *before)
+{
+	for (size_t i = 0; i < LEN(ends); i++)
+		sigaction(ends[i], &old[i], NULL);
+	sigprocmask(SIG_SETMASK, before, NULL);
+	if (caught != 0)
+		raise(caught);
+}
+
+/* Without echo. A signal ends the question, and then does what it does when the terminal is as it was. */
+static bool
+ask_without_echo(int tty, const char *prompt, struct buf *out)
+{
+	struct sigaction old[LEN(ends)];
+	struct pollfd line = { .fd = tty, .events = POLLIN };
 	struct termios as_was, silent;
-	sigset_t stop, before;
+	sigset_t before;
 	bool good;
 
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGINT);
-	sigaddset(&stop, SIGQUIT);
-	sigaddset(&stop, SIGTERM);
-	sigaddset(&stop, SIGHUP);
-	sigaddset(&stop, SIGTSTP);
 	if (tcgetattr(tty, &as_was) == -1)
 		hermod_die(EXIT_FAILED, "the terminal does not answer: %s", strerror(errno));
 	silent = as_was;
 	silent.c_lflag &= ~(tcflag_t)ECHO;
-	sigprocmask(SIG_BLOCK, &stop, &before);
+	hold_signals(old, &before);
 	tcsetattr(tty, TCSAFLUSH, &silent);
 	(void)file_write(tty, text(prompt));
-	good = read_line(tty, out);
+	good = ppoll(&line, 1, NULL, &before) == 1 && account_read_line(tty, out);
 	tcsetattr(tty, TCSAFLUSH, &as_was);
 	(void)file_write(tty, text("\n"));
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	if (!good)
-		hermod_die(EXIT_FAILED, "no password was given");
+	release_signals(old, &before);
+	return good;
 }
 
 static void
-read_terminal(struct buf *password)
+ask_terminal(int tty, const char *prompt, bool may_be_empty, struct buf *out)
+{
+	bool good = ask_without_echo(tty, prompt, out);
+
+	while (!good && caught == SIGTSTP)	/* it goes on */
+		good = ask_without_echo(tty, prompt, out);
+	if (!good || (out->n == 0 && !may_be_empty))
+		hermod_die(EXIT_FAILED, "no password was given");
+}
+
+void
+account_ask_password(const char *prompt, bool may_be_empty, struct buf *password)
 {
 	int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	struct buf again;
@@ -101,12 +146,21 @@ read_terminal(struct buf *password)
 	if (tty == -1)
 		hermod_die(EXIT_USE, "there is no terminal to ask for the password; give it by --password-stdin");
 	buf_init(&again, ACCOUNT_PASSWORD_MAX);
-	ask_terminal(tty, "Password: ", password);
-	ask_terminal(tty, "Again: ", &again);
+	ask_terminal(tty, prompt, may_be_empty, password);
+	if (password->n > 0)
+		ask_terminal(tty, "Again: ", true, &again);
 	if (!bytes_eq(buf_bytes(password), buf_bytes(&again)))
 		hermod_die(EXIT_FAILED, "the two are not the same; nothing was changed");
 	buf_wipe(&again);
 	close(tty);
+}
+
+static void
+put_password(struct account *a, const struct buf *password)
+{
+	if (password->full || !account_set_password(a, arena, buf_bytes(password)))
+		hermod_die(EXIT_FAILED, "this password cannot be used; right would be 1 to 511 octets, "
+		    "none of them a control character");
 }
 
 static void
@@ -116,14 +170,12 @@ set_password(struct account *a, bool from_stdin)
 
 	buf_init(&password, ACCOUNT_PASSWORD_MAX);
 	if (!from_stdin)
-		read_terminal(&password);
-	else if (!read_line(STDIN_FILENO, &password))
+		account_ask_password("Password: ", false, &password);
+	else if (!account_read_line(STDIN_FILENO, &password))
 		hermod_die(EXIT_FAILED, "standard input has no password");
 	else if (password.n > 0 && password.p[password.n - 1] == '\r')
 		password.n--;
-	if (password.full || !account_set_password(a, arena, buf_bytes(&password)))
-		hermod_die(EXIT_FAILED, "this password cannot be used; right would be 1 to 511 octets, "
-		    "none of them a control character");
+	put_password(a, &password);
 	buf_wipe(&password);
 }
 
@@ -136,7 +188,7 @@ name_of(const char *given)
 	struct bytes name, ignored;
 
 	if (smtp_mailbox_parse(text(given), SMTP_TAKE_UTF8, arena, &parsed) != SMTP_ADDRESS_OK
-	    || parsed.kind != SMTP_DOMAIN_NAME)
+	    || parsed.kind != SMTP_DOMAIN_NAME || !idna_ascii(parsed.domain, arena, &parsed.domain))
 		hermod_die(EXIT_USE, "%s: not an address; right would be like anna@example.org", given);
 	name = smtp_lower(smtp_address_text(&parsed, arena), arena);
 	if (!account_mailbox(&settings.account, name, arena, &ignored))
@@ -257,28 +309,38 @@ own_mailbox(struct account *a)
 	a->gid = pw->pw_gid;
 }
 
-static int
-do_add(const char *given, bool from_stdin)
+/* Its mailbox. a has the password. */
+static struct bytes
+add(struct bytes name, struct account *a)
 {
-	struct bytes name = name_of(given), mailbox;
-	struct account a = { .state = ACCOUNT_ACTIVE }, old;
+	struct bytes mailbox;
+	struct account old;
 	struct table *t;
 	char why[512];
 
-	set_password(&a, from_stdin);
-	own_mailbox(&a);
+	own_mailbox(a);
 	t = open_table(true);
 	if (get_row(t, name, &old))
 		hermod_die(EXIT_FAILED, "%.*s exists; hermod account password changes its password",
 		    BYTES_FMT(name));
 	account_mailbox(&settings.account, name, arena, &mailbox);
 	if (!mailbox_create(&settings.account, (enum folder_layout)settings.layout, mailbox,
-	    a.uid ? a.uid : (uint32_t)settings.account.mail_uid, a.uid ? a.gid : (uint32_t)settings.account.mail_gid,
+	    a->uid ? a->uid : (uint32_t)settings.account.mail_uid, a->uid ? a->gid : (uint32_t)settings.account.mail_gid,
 	    why, sizeof why))
 		hermod_die(EXIT_FAILED, "%s; the account was not added", why);
-	put_row(t, name, &a);
+	put_row(t, name, a);
 	table_close(&t);
-	tell(name, "added", mailbox);
+	return mailbox;
+}
+
+static int
+do_add(const char *given, bool from_stdin)
+{
+	struct bytes name = name_of(given);
+	struct account a = { .state = ACCOUNT_ACTIVE };
+
+	set_password(&a, from_stdin);
+	tell(name, "added", add(name, &a));
 	if (!is_local(name))
 		fprintf(stderr, "hermod: its domain is not in local_domains: no mail for it will be taken\n");
 	return EXIT_WORKED;
@@ -408,7 +470,60 @@ do_list(void)
 		hermod_die(EXIT_FAILED, "%s: %s", path, strerror(errno));
 	if (!good)
 		hermod_die(EXIT_FAILED, "the account table cannot be read whole");
+	if (settings.account.directory != 0)
+		fprintf(stderr, "hermod: the directory (account_directory = %s) has accounts, too; they are not listed here\n",
+		    account_directories[settings.account.directory]);
 	return EXIT_WORKED;
+}
+
+bool
+account_table_denied(const char *account_map)
+{
+	char path[1024];
+
+	return table_file(account_map, path) && access(path, R_OK) == -1 && errno == EACCES;
+}
+
+static void
+start(void)
+{
+	arena = arena_new(1 << 20);
+	hermod_fill(account_tool_settings, &settings);
+	if (account_table_denied(settings.account.account_map))
+		hermod_die(EXIT_DENIED, "account_map = %s: Permission denied; root may see and change the accounts",
+		    settings.account.account_map);
+}
+
+void
+account_add(const char *given, const struct buf *password)
+{
+	struct account a = { .state = ACCOUNT_ACTIVE };
+
+	start();
+	put_password(&a, password);
+	(void)add(name_of(given), &a);
+}
+
+static bool
+is_verb(const char *word)
+{
+	static const char *const verbs[] = { "add", "password", "remove", "enable", "disable", "list" };
+
+	for (size_t i = 0; i < LEN(verbs); i++)
+		if (strcmp(word, verbs[i]) == 0)
+			return true;
+	return false;
+}
+
+/* It may be a password, and is not repeated. */
+static _Noreturn void
+refuse_word(char *word)
+{
+	if (word[0] != '-')
+		hermod_die(EXIT_USE, "account: one address, and no more; a password is no argument: it is asked for, or read with "
+		    "--password-stdin");
+	word[strcspn(word, "=")] = '\0';
+	hermod_usage("account", word);
 }
 
 int
@@ -417,31 +532,32 @@ hermod_account(int argc, char **argv)
 	const char *verb = argc > 1 ? argv[1] : "", *name = NULL;
 	bool from_stdin = false;
 
+	if (argc > 1 && !is_verb(verb))
+		hermod_usage("account", verb);
 	for (int i = 2; i < argc; i++) {
 		if (strcmp(argv[i], "--password-stdin") == 0)
 			from_stdin = true;
 		else if (argv[i][0] == '-' || name)
-			hermod_usage("account");
+			refuse_word(argv[i]);
 		else
 			name = argv[i];
 	}
-	arena = arena_new(1 << 20);
-	hermod_fill(account_tool_settings, &settings);
+	start();
 	if (strcmp(verb, "list") == 0 && !name && !from_stdin)
 		return do_list();
 	if (!name)
-		hermod_usage("account");
+		hermod_usage("account", NULL);
 	if (strcmp(verb, "add") == 0)
 		return do_add(name, from_stdin);
 	if (strcmp(verb, "password") == 0)
 		return do_password(name, from_stdin);
 	if (from_stdin)
-		hermod_usage("account");
+		hermod_usage("account", NULL);
 	if (strcmp(verb, "remove") == 0)
 		return do_remove(name);
 	if (strcmp(verb, "enable") == 0)
 		return do_state(name, ACCOUNT_ACTIVE);
 	if (strcmp(verb, "disable") == 0)
 		return do_state(name, ACCOUNT_DISABLED);
-	hermod_usage("account");
+	hermod_usage("account", NULL);
 }

@@ -25,9 +25,9 @@ add_conf(struct buf *out, const struct setting *s, struct bytes value)
 {
 	bool bare = s->type != SETTING_TEXT && s->type != SETTING_LIST;
 
-	if (bare) {
+	if (bare && value.n > 0) {
 		buf_add(out, value);
-	} else if (s->type == SETTING_TEXT) {
+	} else if (bare || s->type == SETTING_TEXT) {	/* a word may be empty */
 		json_string(out, value);
 	} else {
 		buf_char(out, '{');
@@ -101,7 +101,7 @@ hermod_config(int argc, char **argv)
 		else if (strcmp(argv[i], "--changed") == 0)
 			show = SHOW_CHANGED;
 		else
-			hermod_usage("config");
+			hermod_usage("config", argv[i]);
 	}
 	for (int j = i; j < argc; j++) {
 		if (!declared(argv[j]))

@@ -292,6 +292,7 @@ static bool
 take_frame(struct drop *d, struct ipc_in *in)
 {
 	const char *words = NULL;
+	unsigned code;
 	struct ipc_submit begins;
 	struct ipc_submit_rcpt rcpt;
 	struct ipc_submit_data data;
@@ -299,11 +300,15 @@ take_frame(struct drop *d, struct ipc_in *in)
 
 	switch (in->type) {
 	case IPC_submit:
-		return d->state == IDLE && ipc_get_submit(in, &begins)
-		    && answer(d, in->id, begin(d, &begins, &words), words);
+		if (d->state != IDLE || !ipc_get_submit(in, &begins))
+			return false;
+		code = begin(d, &begins, &words);
+		break;
 	case IPC_submit_rcpt:
-		return d->state == ADDRESSES && ipc_get_submit_rcpt(in, &rcpt)
-		    && answer(d, in->id, add_rcpt(d, &rcpt, &words), words);
+		if (d->state != ADDRESSES || !ipc_get_submit_rcpt(in, &rcpt))
+			return false;
+		code = add_rcpt(d, &rcpt, &words);
+		break;
 	case IPC_submit_data:
 		if (d->state == IDLE || !ipc_get_submit_data(in, &data))
 			return false;
@@ -313,11 +318,14 @@ take_frame(struct drop *d, struct ipc_in *in)
 		add_content(d, data.octets);
 		return true;
 	case IPC_submit_end:
-		return d->state != IDLE && ipc_get_submit_end(in, &ends)
-		    && answer(d, in->id, finish(d, &words), words);
+		if (d->state == IDLE || !ipc_get_submit_end(in, &ends))
+			return false;
+		code = finish(d, &words);
+		break;
 	default:
 		return false;
 	}
+	return answer(d, in->id, code, words);
 }
 
 static bool

@@ -122,7 +122,7 @@ be_owner(uint32_t uid, uint32_t gid, int (*run)(void *), void *arg)
 		_exit(EXIT_FAILED);
 	}
 	status = run(arg);
-	_exit(fflush(stdout) == 0 ? status : EXIT_FAILED);
+	_exit(hermod_shown(status));
 }
 
 int

@@ -20,8 +20,11 @@
 #include "mail/index.h"
 #include "mail/mailbox_check.h"
 #include "mail/mailbox_settings.h"
+#include "tools/hermod_account.h"
+#include "tools/hermod_ask.h"
 #include "tools/hermod_mailbox.h"
 
+#define ROUTER_MS	30000
 #define WAIT_MS		20000		/* for a lock */
 #define SHOW_MS		200		/* between two looks of a progress */
 #define KEEP		(KEEP_FILES | KEEP_WRITE)
@@ -409,21 +412,68 @@ as_owner(void *arg)
 
 /* ---- whose it is ---------------------------------------------------------------------------- */
 
+/* What only the directory knows, the router asks it. */
+static enum verdict
+ask_router(const struct mailbox_tool *t, struct bytes name, struct arena *arena, struct account *out)
+{
+	static unsigned char frame[IPC_FRAME_MAX];
+	struct ipc_account_answer said;
+	struct ipc_out ask;
+	struct ipc_in in;
+	int fd;
+
+	fd = ask_try("explain.sock", "router");
+	if (fd == -1)
+		hermod_die(EXIT_UNREACHED, "%s: is in no table here; whether the directory (account_directory = %s) has it only Hermod "
+		    "can find out while it runs: `hermod start`", log_text(name), account_directories[t->account.directory]);
+	ipc_out_init(&ask);
+	ipc_put_account_ask(&ask, 1, &(struct ipc_account_ask){ .name = name });
+	if (!ask_send(fd, &ask) || ipc_recv_wait(fd, frame, &in, ROUTER_MS) != IPC_DONE)
+		hermod_die(EXIT_UNREACHED, "the router went away; `hermod status` says why");
+	if (in.type != IPC_account_answer || !ipc_get_account_answer(&in, &said))
+		hermod_die(EXIT_FAILED, "the router's answer makes no sense");
+	*out = (struct account){ .name = arena_copy(arena, said.name), .uid = said.uid, .gid = said.gid,
+	    .mailbox = arena_copy(arena, said.mailbox) };
+	close(fd);
+	return said.verdict == YES || said.verdict == NO ? (enum verdict)said.verdict : NOT_SURE;
+}
+
+/* Users of this host cannot read the table of accounts, and yet have mailboxes of their own. */
+static void
+leave_out_table(struct mailbox_tool *t, const char *name)
+{
+	if (!account_table_denied(t->account.account_map))
+		return;
+	if (!t->account.system_accounts || strchr(name, '@'))
+		hermod_die(EXIT_DENIED, "account_map = %s: Permission denied; root may look at the mailbox of %s",
+		    t->account.account_map, log_text(text(name)));
+	t->account.account_map = "";
+}
+
 static void
 find_account(struct mailbox_tool *t, struct mailbox_job *j, uint32_t *uid, uint32_t *gid)
 {
 	struct arena *arena = arena_new(1 << 20);
+	struct account_memo memo;
 	struct account a;
 	char why[512];
-	struct accounts *all = accounts_open(&t->account, why, sizeof why);
+	struct accounts *all;
+	bool ask;
 	enum verdict v;
 
+	leave_out_table(t, j->account);
+	all = accounts_open(&t->account, why, sizeof why);
 	if (!all)
 		hermod_die(EXIT_FAILED, "%s", why);
+	account_memo_init(&memo);
+	accounts_remember(all, &memo);
 	v = accounts_get(all, text(j->account), arena, &a);
+	ask = accounts_want(all);
+	if (ask)
+		v = ask_router(t, text(j->account), arena, &a);
 	if (v == NOT_SURE)
-		hermod_die(EXIT_FAILED, "%s: whether there is such an account cannot be found out: a table cannot be read, or its "
-		    "row is malformed", j->account);
+		hermod_die(EXIT_FAILED, "%s: whether there is such an account cannot be found out: %s", j->account, ask ?
+		    "the directory does not say; the log says why" : "a table cannot be read, or its row is malformed");
 	if (v == NO)
 		hermod_die(EXIT_FAILED, "%s: no such account", j->account);
 	if (!bytes_to_text(a.mailbox, j->spec, sizeof j->spec))
@@ -431,6 +481,7 @@ find_account(struct mailbox_tool *t, struct mailbox_job *j, uint32_t *uid, uint3
 	*uid = a.uid;
 	*gid = a.gid;
 	accounts_close(&all);
+	account_memo_fini(&memo);
 	arena_wipe(arena);		/* passwords are nothing for the child */
 	arena_free(&arena);
 	if (geteuid() == 0 && (*uid < t->account.first_uid || *gid == 0))
@@ -478,12 +529,12 @@ static const struct verb {
 	{ "undelete",	job_undelete,	true, true, true, true },
 };
 
-static int
-do_help(void)
+static void
+show_help(FILE *to)
 {
-	printf("usage: hermod mailbox list ACCOUNT\n"
+	fprintf(to, "usage: hermod mailbox list ACCOUNT\n"
 	    "       hermod mailbox status ACCOUNT [FOLDER]\n"
-	    "       hermod mailbox check ACCOUNT [FOLDER]\n"
+	    "       hermod mailbox check ACCOUNT [FOLDER] [--dry-run]\n"
 	    "       hermod mailbox rebuild ACCOUNT [FOLDER] [--dry-run]\n"
 	    "       hermod mailbox undelete ACCOUNT FOLDER [--since TIME] [--dry-run]\n\n"
 	    "  list       folders, and what is in each\n"
@@ -494,7 +545,13 @@ do_help(void)
 	    "  --since TIME  what was expunged since: 2h (ago), 2026-11-25, \"2026-11-25 14:30\"\n"
 	    "  --dry-run     say what would be done\n"
 	    "\nWithout a FOLDER: all of them. hermod-mailbox(8) says more.\n");
-	return EXIT_WORKED;
+}
+
+static const struct verb *
+not_understood(const char *word)
+{
+	fprintf(stderr, "hermod: mailbox: not understood at %s\n", log_text(text(word)));
+	return NULL;
 }
 
 static const struct verb *
@@ -506,19 +563,21 @@ take_words(int argc, char **argv, struct mailbox_job *j)
 	for (size_t i = 0; argc > 1 && i < LEN(verbs); i++)
 		if (strcmp(argv[1], verbs[i].name) == 0)
 			v = &verbs[i];
+	if (!v && argc > 1)
+		return not_understood(argv[1]);
 	for (int i = 2; v && i < argc; i++) {
 		if (strcmp(argv[i], "--dry-run") == 0 && v->dry_run)
 			j->dry_run = true;
 		else if (strcmp(argv[i], "--since") == 0 && v->since && i + 1 < argc)
 			since = argv[++i];
 		else if (argv[i][0] == '-' && argv[i][1] != '\0')
-			v = NULL;
+			v = not_understood(argv[i]);
 		else if (!j->account)
 			j->account = argv[i];
 		else if (!j->folder && v->folder)
 			j->folder = argv[i];
 		else
-			v = NULL;
+			v = not_understood(argv[i]);
 	}
 	if (!v || !j->account || (v->needs_folder && !j->folder))
 		return NULL;
@@ -535,11 +594,15 @@ hermod_mailbox(int argc, char **argv)
 	uint32_t uid, gid;
 
 	for (int i = 1; i < argc; i++)
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-			return do_help();
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+			show_help(stdout);
+			return EXIT_WORKED;
+		}
 	v = take_words(argc, argv, &j);
-	if (!v)
-		hermod_usage("mailbox");
+	if (!v) {
+		show_help(stderr);
+		return EXIT_USE;
+	}
 	hermod_fill(mailbox_tool_settings, &t);
 	j.run = v->run;
 	j.layout = (enum folder_layout)t.layout;

@@ -20,6 +20,7 @@
 #include "master/master.h"
 #include "master/tables.h"
 #include "tools/hermod.h"
+#include "tools/hermod_certificates.h"
 
 #define GREETING_MS 5000
 #define DYING_MS 1000		/* from a SIGKILL until the kernel has closed everything */
@@ -101,6 +102,13 @@ master_connect(void)
 	return -1;			/* it ended while it was asked */
 }
 
+void
+master_unreached(int status)
+{
+	hermod_die(status, "a master runs (%s), but does not listen at %s/master.sock: it starts or stops just now, or has begun "
+	    "with another run_directory", settings_value(hermod_settings(), "pid_file"), settings_value(hermod_settings(), "run_directory"));
+}
+
 int
 master_ask(int fd, const char *verb, int timeout_ms, void (*each)(void *, struct bytes), void *arg)
 {
@@ -172,27 +180,22 @@ master_path(void)
 	return path;
 }
 
-/* Only a master that answers runs: one that was killed keeps its lock for a moment, and one
- * that starts will answer soon. */
-static bool
-runs_already(void)
+/* Only a master that answers runs: one that stops or was killed keeps its lock for a moment, and
+ * one that starts will answer soon. -1: none runs. */
+static int
+master_reach(void)
 {
 	uint64_t until = clock_mono_ms() + STARTING_MS;
+	int fd;
 
-	while (master_runs()) {
+	while ((fd = master_connect()) == -1 && master_runs()) {
 		struct timespec pause = { .tv_nsec = 20000000 };
-		int fd = master_connect();
 
-		if (fd != -1) {
-			close(fd);
-			return true;
-		}
 		if (clock_mono_ms() >= until)
-			hermod_die(EXIT_UNREACHED, "a master runs, but does not listen: it starts or stops just now; see %s",
-			    settings_value(hermod_settings(), "pid_file"));
+			master_unreached(EXIT_UNREACHED);
 		nanosleep(&pause, NULL);
 	}
-	return false;
+	return fd;
 }
 
 int
@@ -200,15 +203,16 @@ hermod_start(int argc, char **argv)
 {
 	bool foreground = argc == 2 && (strcmp(argv[1], "-F") == 0 || strcmp(argv[1], "--foreground") == 0);
 	char *args[] = { master_path(), "-c", (char *)hermod_options.conf, foreground ? "-F" : NULL, NULL };
-	int status;
+	int fd, status;
 
 	if (argc > 1 && !foreground)
-		hermod_usage("start");
+		hermod_usage("start", argv[1]);
 	if (foreground) {
 		execv(args[0], args);
 		hermod_die(EXIT_SETTINGS, "%s: %s", args[0], strerror(errno));
 	}
-	if (runs_already()) {
+	if ((fd = master_reach()) != -1) {
+		close(fd);
 		printf("Hermod runs already. The log is %s.\n", settings_value(hermod_settings(), "log_file"));
 		return EXIT_WORKED;
 	}
@@ -219,7 +223,7 @@ hermod_start(int argc, char **argv)
 }
 
 static void
-print_fault(struct bytes line)
+print_line(const char *what, struct bytes line)
 {
 	struct buf out;
 
@@ -229,30 +233,53 @@ print_fault(struct bytes line)
 	}
 	buf_init(&out, 1 << 16);
 	buf_char(&out, '{');
-	json_text(&out, "fault", line);
+	json_text(&out, what, line);
 	printf("%.*s}\n", BYTES_FMT(buf_bytes(&out)));
 	buf_fini(&out);
 }
 
+static void
+print_fault(struct bytes line)
+{
+	print_line("fault", line);
+}
+
+static void
+print_warning(struct bytes line)
+{
+	print_line("warning", line);
+}
+
 /* master checks with the eyes it starts with; what it says are faults, a line each. */
 int
-hermod_check(int argc, char **argv)
+master_check(void (*each)(struct bytes fault))
 {
 	char *args[] = { master_path(), "-n", "-c", (char *)hermod_options.conf, NULL };
 	FILE *said = tmpfile();
 	char line[4096];
 	int status;
 
-	(void)argv;
-	if (argc > 1)
-		hermod_usage("check");
 	if (!said)
 		hermod_die(EXIT_FAILED, "cannot make a temporary file: %s", strerror(errno));
 	status = run_master(args, fcntl(fileno(said), F_DUPFD_CLOEXEC, 3));
 	rewind(said);
 	while (fgets(line, sizeof line, said))
-		print_fault(bytes_trim(text(line)));
+		each(bytes_trim(text(line)));
 	fclose(said);
+	return status;
+}
+
+int
+hermod_check(int argc, char **argv)
+{
+	int status;
+
+	if (argc > 1)
+		hermod_usage("check", argv[1]);
+	hermod_options.fault = print_fault;
+	status = master_check(print_fault);
+	if (status == 0)
+		certificates_warn(print_warning);
 	if (status == 0 && !hermod_options.json)
 		printf("%s is right: nothing was found wrong.\n", hermod_options.conf);
 	return status;
@@ -285,17 +312,12 @@ hermod_stop(int argc, char **argv)
 	uint64_t within = time_of("stop_timeout") + 20000;
 	int fd;
 
-	(void)argv;
 	if (argc > 1)
-		hermod_usage("stop");
-	fd = master_connect();
-	if (fd == -1 && !master_runs()) {
+		hermod_usage("stop", argv[1]);
+	if ((fd = master_reach()) == -1) {
 		printf("Hermod does not run.\n");
 		return EXIT_WORKED;
 	}
-	if (fd == -1)
-		hermod_die(EXIT_UNREACHED, "a master runs, but does not listen: it starts or stops just now; see %s",
-		    settings_value(hermod_settings(), "pid_file"));
 	(void)master_ask(fd, "stop", (int)within, ignore, NULL);
 	close(fd);
 	if (!wait_gone(within))
@@ -306,13 +328,13 @@ hermod_stop(int argc, char **argv)
 }
 
 static int
-ask_simply(int argc, const char *verb, uint64_t within_ms)
+ask_simply(int argc, char **argv, const char *verb, uint64_t within_ms)
 {
 	int fd, status;
 
 	if (argc > 1)
-		hermod_usage(verb);
-	if ((fd = master_connect()) == -1)
+		hermod_usage(verb, argv[1]);
+	if ((fd = master_reach()) == -1)
 		hermod_die(EXIT_STOPPED, "Hermod does not run; `hermod start` starts it");
 	status = master_ask(fd, verb, (int)within_ms, print_words, stdout);
 	close(fd);
@@ -325,13 +347,11 @@ ask_simply(int argc, const char *verb, uint64_t within_ms)
 int
 hermod_reload(int argc, char **argv)
 {
-	(void)argv;
-	return ask_simply(argc, "reload", time_of("start_timeout") + 15000);
+	return ask_simply(argc, argv, "reload", time_of("start_timeout") + 15000);
 }
 
 int
 hermod_reopen(int argc, char **argv)
 {
-	(void)argv;
-	return ask_simply(argc, "reopen", GREETING_MS);
+	return ask_simply(argc, argv, "reopen", GREETING_MS);
 }

@@ -25,8 +25,10 @@ rows_add(struct rows *r, struct bytes cell)
 
 	for (size_t i = 0; i < cell.n; i++) {
 		unsigned char c = cell.p[i];
+		bool c1 = utf8 && c == 0xc2 && cell.p[i + 1] < 0xa0;	/* U+0080 to U+009F: controls, too */
 
-		buf_char(&r->cells, c < ' ' || c == 0x7f || (c > 0x7f && !utf8) ? '?' : c);
+		buf_char(&r->cells, c < ' ' || c == 0x7f || (c > 0x7f && !utf8) || c1 ? '?' : c);
+		i += c1;
 	}
 	buf_char(&r->cells, '\0');
 	r->n++;

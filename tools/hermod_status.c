@@ -290,12 +290,12 @@ hermod_status(int argc, char **argv)
 	struct report r = { 0 };
 	int fd, status;
 
-	(void)argv;
 	if (argc > 1)
-		hermod_usage("status");
-	if ((fd = master_connect()) == -1)
-		hermod_die(EXIT_STOPPED, master_runs() ? "Hermod starts or stops just now" : "Hermod does not run; "
-		    "`hermod start` starts it");
+		hermod_usage("status", argv[1]);
+	if ((fd = master_connect()) == -1 && master_runs())
+		master_unreached(EXIT_STOPPED);
+	if (fd == -1)
+		hermod_die(EXIT_STOPPED, "Hermod does not run; `hermod start` starts it");
 	rows_init(&r.rows, titles);
 	buf_init(&r.json, 1 << 16);
 	status = master_ask(fd, "status", 10000, take, &r);

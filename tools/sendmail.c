@@ -5,6 +5,7 @@
  * taken without complaint. While the suite is down hermod-drop keeps the message.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "config.h"
 #include "mail/settings.h"
@@ -37,7 +39,7 @@ usage(FILE *to)
 {
 	fprintf(to,
 	    "usage: sendmail [-t] [-i] [-f sender] [-F name] [-N dsn] [-V envid] [-v] [recipient ...]\n"
-	    "       sendmail -bs | -bp | -bi\n"
+	    "       sendmail -bs | -bp | -bi | -bv recipient ...\n"
 	    "       mailq [--json]\n"
 	    "\n"
 	    "  -t   recipients from To, Cc, Bcc\n"
@@ -46,6 +48,7 @@ usage(FILE *to)
 	    "  -N   never, or success,failure,delay            -V  envelope id\n"
 	    "  -bs  speak SMTP on standard input and output    -bp the queue (mailq)\n"
 	    "  -bi  rebuild the alias table (newaliases)       -v  say what became of it\n"
+	    "  -bv  say whether the recipients would be taken  -C  another configuration\n"
 	    "\n"
 	    "The message is read from standard input. Exit codes are those of sysexits.h. See sendmail(8).\n");
 }
@@ -53,7 +56,7 @@ usage(FILE *to)
 static _Noreturn void
 bad_usage(const char *what, const char *value)
 {
-	fprintf(stderr, "sendmail: %s%s\n", what, value);
+	fprintf(stderr, "sendmail: %s%s\n", what, log_text(text(value)));
 	usage(stderr);
 	exit(EX_USAGE);
 }
@@ -185,6 +188,8 @@ parse(struct options *o, int argc, char **argv)
 			usage(stdout);
 			exit(EX_OK);
 		}
+		if (*p == '-')
+			bad_usage("option not known: ", argv[i]);
 		for (; *p != '\0'; p++) {
 			if (*p == 'q' || *p == 'A') {	/* -q30m, -qIid, -Ac: the rest is its value */
 				set(o, *p, p + 1);
@@ -293,7 +298,7 @@ add_recipient(struct pickup_client *p, const struct options *o, const struct pla
 		fprintf(stderr, "sendmail: the mail system went away; try again\n");
 		*code = EX_TEMPFAIL;
 	} else if (a.code >= 400) {
-		fprintf(stderr, "sendmail: %.*s: %u %s\n", BYTES_FMT(address), a.code, a.reply);
+		fprintf(stderr, "sendmail: %s: %u %s\n", log_text(address), a.code, a.reply);
 		if (*code == EX_OK || a.code >= 500)
 			*code = exit_code(&a);
 	}
@@ -385,6 +390,8 @@ send_message(struct pickup_client *p, const struct options *o, const struct plac
 	}
 	if (a.code != 250)
 		fprintf(stderr, "sendmail: %u %s\n", a.code, a.reply);
+	else if (o->verbose && a.queue_id[0] == '\0')
+		printf("the mail system is down; the message is kept until it is up\n");
 	else if (o->verbose)
 		printf("queued as %s\n", a.queue_id);
 	return exit_code(&a);
@@ -430,6 +437,16 @@ verify(const struct options *o, const struct place *where)
 	return code;
 }
 
+/* What was asked for was to be shown. A message that is queued is queued, and must not be sent again: not for that. */
+static int
+shown(int code)
+{
+	if (fflush(stdout) == 0 && ferror(stdout) == 0)
+		return code;
+	fprintf(stderr, "sendmail: not all that was to be shown could be: %s\n", strerror(errno));
+	return code == EX_OK ? EX_IOERR : code;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -438,6 +455,8 @@ main(int argc, char **argv)
 	const char *base = strrchr(argc > 0 ? argv[0] : "sendmail", '/');
 	int code;
 
+	if (!file_standard())		/* hermod-drop refuses to run without them */
+		return EX_OSERR;
 	base = base ? base + 1 : argc > 0 ? argv[0] : "sendmail";
 	if (strcmp(base, "mailq") == 0)
 		o.mode = LIST;
@@ -451,9 +470,9 @@ main(int argc, char **argv)
 		return code;
 	switch (o.mode) {
 	case SMTP:	return smtp_on_stdin(&where);
-	case VERIFY:	return verify(&o, &where);
-	case LIST:	return show_queue(where.run_directory, o.json);
-	case ALIASES:	return rebuild_aliases(where.alias_map);
+	case VERIFY:	return shown(verify(&o, &where));
+	case LIST:	return shown(show_queue(where.run_directory, o.json));
+	case ALIASES:	return shown(rebuild_aliases(where.alias_map));
 	default:	return deliver(&o, &where);
 	}
 }

@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "proto/rfc5322_addresses.h"
 #include "proto/rfc5322_field.h"
 #include "proto/smtp_address.h"
@@ -113,8 +114,8 @@ take_field(struct message *m, const struct field *f)
 		ipc_add_text(&m->rcpts, buf_bytes(&address));
 	}
 	if (r == ADDRESSES_SYNTAX)
-		fprintf(stderr, "sendmail: the %.*s field is not a list of addresses, at: %.*s\n",
-		    BYTES_FMT(f->name), BYTES_FMT(bytes_head(bytes_skip(f->value, list.at), 40)));
+		fprintf(stderr, "sendmail: the %.*s field is not a list of addresses, at: %s\n",
+		    BYTES_FMT(f->name), log_text(bytes_head(bytes_skip(f->value, list.at), 40)));
 	else if (r == ADDRESSES_MANY || m->rcpts.full)
 		fprintf(stderr, "sendmail: too many recipients in the %.*s field\n", BYTES_FMT(f->name));
 	buf_fini(&address);

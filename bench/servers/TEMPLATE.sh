@@ -9,6 +9,8 @@
 #   sh servers/NAME.sh stop     stop it, by the pid that `start` has noted
 #   sh servers/NAME.sh pids     (only used where there is no cgroup) the pids of all server processes
 #   sh servers/NAME.sh version  one line
+#   sh servers/NAME.sh fronts   (nothing where there are none) names of the processes, as /proc/PID/comm has them, that a client over TLS
+#                               has to do with before it has logged in, and that serve many of them
 #
 # Environment given by the harness:
 #   BENCH_DIR      scratch directory: configuration, queue, logs.  Ours alone, empty before `setup`
@@ -20,7 +22,8 @@
 #   SINK_PORT      mail for *@relay.test goes by SMTP to 127.0.0.1:SINK_PORT
 #   DEAD_PORT      mail for *@dead.test goes to 127.0.0.1:DEAD_PORT, where nobody listens: it must stay queued
 #                  (retries may be as rare as the server likes)
-#   TLS_CERT, TLS_KEY       PEM files for STARTTLS
+#   TLS_CERT, TLS_KEY       PEM files for TLS
+#   BENCH_TLS      yes: also listen at IMAPS_PORT and POP3S_PORT, TLS from the start, without tickets
 #   WORKERS        at most this many concurrent deliveries (and at least so many allowed)
 #
 # Mail: uI@local.test is delivered into the Maildir of uI.  Clients from 127.0.0.0/8 may relay.
@@ -34,4 +37,5 @@ setup)   : ;;
 start)   : ;;
 stop)    : ;;
 pids)    : ;;
+fronts)  : ;;
 esac

@@ -9,6 +9,15 @@ caps)    echo "imap pop3" ;;
 version) echo "dovecot $(dovecot --version)" ;;
 setup)
     mkdir -p "$BENCH_DIR/run" "$BENCH_DIR/log"
+    if [ "$BENCH_TLS" = yes ]; then
+        ssl="ssl = yes
+ssl_cert = <$TLS_CERT
+ssl_key = <$TLS_KEY
+ssl_options = no_ticket"
+        imaps=$IMAPS_PORT pop3s=$POP3S_PORT
+    else
+        ssl="ssl = no" imaps=0 pop3s=0
+    fi
     cat > "$C" <<EOF
 base_dir = $BENCH_DIR/run
 state_dir = $BENCH_DIR/run
@@ -16,7 +25,7 @@ instance_name = bench
 log_path = $BENCH_DIR/log/mail.log
 protocols = imap pop3
 listen = 127.0.0.1
-ssl = no
+$ssl
 disable_plaintext_auth = no
 auth_mechanisms = plain login
 default_process_limit = 1500
@@ -44,7 +53,8 @@ service imap-login {
     port = $IMAP_PORT
   }
   inet_listener imaps {
-    port = 0
+    port = $imaps
+    ssl = yes
   }
   process_limit = 1500
 }
@@ -53,7 +63,8 @@ service pop3-login {
     port = $POP3_PORT
   }
   inet_listener pop3s {
-    port = 0
+    port = $pop3s
+    ssl = yes
   }
 }
 service imap {

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: ISC
 # Hermod, out of the build folder that HERMOD_BUILD names. Every process has the numeric uid that an
 # installation would give it by name; nothing of its confinement or durability is switched off.
-# HERMOD_EXTRA: further lines of hermod.conf.
+# HERMOD_EXTRA: further lines of hermod.conf. No tickets: each connection of mta-tls shakes hands whole.
 set -eu
 B=${HERMOD_BUILD:-.}
 C=${BENCH_DIR:-.}/hermod.conf
 case $1 in
-caps)    echo "local imap pop3" ;;
+caps)    echo "local relay tls imap pop3" ;;
+fronts)  echo "tls imap-login" ;;
 version) "$B/bin/hermod" version 2>/dev/null || echo "hermod not built in $B" ;;
 setup)
     mkdir -p "$BENCH_DIR/queue" "$BENCH_DIR/run" "$BENCH_DIR/log" "$BENCH_DIR/tables"
@@ -16,10 +17,22 @@ setup)
 hostname = "mx.bench.test"
 local_domains = {"local.test"}
 listen_smtp = {"127.0.0.1:$SMTP_PORT"}
+listen_submission = {}
+listen_submissions = {}
 listen_pop3 = {"127.0.0.1:$POP3_PORT"}
+listen_pop3s = {$([ "$BENCH_TLS" = no ] || echo "\"127.0.0.1:$POP3S_PORT\"")}
 listen_imap = {"127.0.0.1:$IMAP_PORT"}
+listen_imaps = {$([ "$BENCH_TLS" = no ] || echo "\"127.0.0.1:$IMAPS_PORT\"")}
+tls_certificates = {"$TLS_CERT:$TLS_KEY"}
+tls_ticket_time = 0
+submission_messages_per_hour = 0
+submission_recipients_per_hour = 0
 program_directory = "$B/libexec/hermod"
 queue_directory = "$BENCH_DIR/queue"
+auth_directory = "$BENCH_DIR/auth"
+dns_directory = "$BENCH_DIR/dns"
+mta_sts_directory = "$BENCH_DIR/mta-sts"
+tls_report_directory = "$BENCH_DIR/tls-report"
 run_directory = "$BENCH_DIR/run"
 mail_directory = "$BENCH_MAIL"
 log_file = "$BENCH_DIR/log/hermod.log"
@@ -33,10 +46,15 @@ first_uid = 1000
 mail_uid = $BENCH_UID
 mail_gid = $BENCH_GID
 local_concurrency = $WORKERS
+routes = {"relay.test smtp:[127.0.0.1]:$SINK_PORT", "dead.test smtp:[127.0.0.1]:$DEAD_PORT"}
+smtp_concurrency = $WORKERS
+smtp_destination_concurrency = $WORKERS
 smtpd_client_sessions = 0
 smtpd_client_rate = 0
 login_client_sessions = 0
 login_client_rate = 0
+tls_client_sessions = 0
+tls_client_rate = 0
 ${HERMOD_EXTRA:-}
 EOF2
     echo "postmaster: u1@local.test" > "$BENCH_DIR/tables/aliases"

@@ -4,23 +4,29 @@
  *   imapload script PORT USER PASS < script     timed commands on one connection, see run_script()
  *   imapload logins PORT USERS PASS N CONC      N sessions LOGIN + SELECT + LOGOUT, CONC at a time
  *   imapload idle   PORT USERS PASS N           N connections in IDLE; prints "ready", holds until EOF on stdin
+ *   imapload greeted PORT USERS PASS N          the same with N that have not logged in
  *   imapload pop3   PORT USERS PASS N CONC      N sessions USER/PASS, STAT, LIST, RETR all, QUIT
  *   imapload pop3one PORT K PASS N CONC         the same, all of them for user uK
+ *   imapload poplogins PORT USERS PASS N CONC   N sessions USER/PASS + STAT + QUIT
+ * logins, poplogins, idle and greeted with -tls behind their names: over TLS from the start, a whole handshake each time.
  *
  * Results are JSON objects, one per line.  USERS: u1..uUSERS in turn. */
 #include "util.h"
+#include <openssl/ssl.h>
+#include <signal.h>
 
-struct conn { int fd, pos, len; uint64_t bytes; char buf[1 << 18]; };
+struct conn { int fd; SSL *ssl; int pos, len; uint64_t bytes; char buf[1 << 18]; };
 static int port, users, total, conc, only;
 static const char *pass;
 static atomic_int next_job, done, failed;
 static atomic_llong bytes, messages;
 static double *lat;
+static SSL_CTX *ctx;            /* NULL: in clear */
 
 static int fill(struct conn *c)
 {
     c->pos = 0;
-    c->len = read(c->fd, c->buf, sizeof c->buf);
+    c->len = c->ssl ? SSL_read(c->ssl, c->buf, sizeof c->buf) : read(c->fd, c->buf, sizeof c->buf);
     if (c->len <= 0) { c->len = 0; return -1; }
     c->bytes += c->len;
     return 0;
@@ -29,7 +35,7 @@ static int fill(struct conn *c)
 static int put(struct conn *c, const char *p, size_t n)
 {
     while (n) {
-        ssize_t k = write(c->fd, p, n);
+        ssize_t k = c->ssl ? SSL_write(c->ssl, p, n) : write(c->fd, p, n);
         if (k <= 0) return -1;
         p += k; n -= k;
     }
@@ -80,20 +86,38 @@ static int imap(struct conn *c, const char *command, long *lines)
     return put(c, line, n) ? -1 : await(c, "a1", lines);
 }
 
-static struct conn *imap_login(const char *user)
+static void drop(struct conn *c)
+{
+    if (c->ssl) SSL_free(c->ssl);
+    close(c->fd); free(c);
+}
+
+/* NULL: there is no connection, or no TLS. */
+static struct conn *begin(void)
 {
     struct conn *c = malloc(sizeof *c);
-    char line[256];
-    long l = 0;
     c->pos = c->len = c->bytes = 0;
+    c->ssl = NULL;
     if ((c->fd = dial(port)) < 0) { free(c); return NULL; }
-    snprintf(line, sizeof line, "LOGIN %s %s", user, pass);
-    if (await(c, "*", &l) == 1 && imap(c, line, &l) == 1) return c;     /* greeting "* OK" */
-    close(c->fd); free(c);
+    if (!ctx) return c;
+    c->ssl = SSL_new(ctx);
+    SSL_set_fd(c->ssl, c->fd);
+    if (SSL_connect(c->ssl) == 1 && !SSL_session_reused(c->ssl)) return c;
+    drop(c);
     return NULL;
 }
 
-static void drop(struct conn *c) { close(c->fd); free(c); }
+static struct conn *imap_login(const char *user)
+{
+    struct conn *c = begin();
+    char line[256];
+    long l = 0;
+    if (!c) return NULL;
+    snprintf(line, sizeof line, "LOGIN %s %s", user, pass);
+    if (await(c, "*", &l) == 1 && imap(c, line, &l) == 1) return c;     /* greeting "* OK" */
+    drop(c);
+    return NULL;
+}
 
 /* stdin: LABEL<TAB>COMMAND.  COMMAND is an IMAP command, or "@append N SIZE MAILBOX" (N APPENDs, one by one),
  * or "@reconnect". */
@@ -137,6 +161,25 @@ static int run_script(const char *user)
     return 0;
 }
 
+/* N connections, as far as the mode says; held until EOF on stdin. */
+static int hold(const char *mode)
+{
+    int in = !strncmp(mode, "idle", 4);
+    for (int i = 0; i < total; i++) {
+        char user[32];
+        struct conn *c;
+        long l = 0;
+        snprintf(user, sizeof user, "u%d", i % users + 1);
+        if (!in && (!(c = begin()) || await(c, "*", &l) != 1)) die("connection %d got no greeting", i);
+        if (in && (!(c = imap_login(user)) || imap(c, "SELECT INBOX", &l) != 1 || imap(c, "IDLE", &l) != 2))
+            die("IDLE connection %d failed", i);
+    }
+    puts("ready");
+    fflush(stdout);
+    while (getchar() != EOF) ;
+    return 0;
+}
+
 static int imap_session(const char *user)
 {
     long l;
@@ -175,21 +218,22 @@ static int pop(struct conn *c, const char *cmd, char *line, int size, int multi)
     return 0;
 }
 
+static int retrieve = 1;
+
 static int pop_session(const char *user)
 {
-    struct conn *c = malloc(sizeof *c);
+    struct conn *c = begin();
     char cmd[256], line[1024];
     int n = 0, rc = -1;
-    c->pos = c->len = c->bytes = 0;
-    if ((c->fd = dial(port)) < 0) { free(c); return -1; }
+    if (!c) return -1;
     if (pop(c, NULL, line, sizeof line, 0)) goto out;
     snprintf(cmd, sizeof cmd, "USER %s\r\n", user);
     if (pop(c, cmd, line, sizeof line, 0)) goto out;
     snprintf(cmd, sizeof cmd, "PASS %s\r\n", pass);
     if (pop(c, cmd, line, sizeof line, 0)) goto out;
     if (pop(c, "STAT\r\n", line, sizeof line, 0)) goto out;
-    n = atoi(line + 4);
-    if (pop(c, "LIST\r\n", line, sizeof line, 1)) goto out;
+    n = retrieve ? atoi(line + 4) : 0;
+    if (retrieve && pop(c, "LIST\r\n", line, sizeof line, 1)) goto out;
     for (int i = 1; i <= n; i++) {
         snprintf(cmd, sizeof cmd, "RETR %d\r\n", i);
         if (pop(c, cmd, line, sizeof line, 1)) goto out;
@@ -224,22 +268,15 @@ int main(int argc, char **argv)
     total = argc > 5 ? atoi(argv[5]) : 0;
     conc = argc > 6 ? atoi(argv[6]) : 1;
     if (!strcmp(argv[1], "script")) return run_script(argv[3]);
-    if (!strcmp(argv[1], "idle")) {
-        long l;
-        for (int i = 0; i < total; i++) {
-            char user[32];
-            struct conn *c;
-            snprintf(user, sizeof user, "u%d", i % users + 1);
-            if (!(c = imap_login(user)) || imap(c, "SELECT INBOX", &l) != 1 || imap(c, "IDLE", &l) != 2)
-                die("IDLE connection %d failed", i);
-        }
-        puts("ready");
-        fflush(stdout);
-        while (getchar() != EOF) ;
-        return 0;
+    if (strstr(argv[1], "-tls")) {
+        signal(SIGPIPE, SIG_IGN);
+        if (!(ctx = SSL_CTX_new(TLS_client_method()))) die("SSL_CTX_new");
+        SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     }
+    if (!strncmp(argv[1], "idle", 4) || !strncmp(argv[1], "greeted", 7)) return hold(argv[1]);
     if (!strcmp(argv[1], "pop3one")) only = users;
-    session = !strncmp(argv[1], "pop3", 4) ? pop_session : imap_session;
+    session = !strncmp(argv[1], "pop", 3) ? pop_session : imap_session;
+    retrieve = strncmp(argv[1], "poplogins", 9) != 0;
     if (conc < 1 || conc > 500 || total < 1) die("bad parameters");
     lat = calloc(total, sizeof *lat);
     pthread_t th[500];

@@ -55,6 +55,32 @@ bytes_rfind(struct bytes s, unsigned char c)
 	return at ? (size_t)(at - s.p) : s.n;
 }
 
+/* Messages are looked at so, whole. */
+bool
+bytes_is_ascii(struct bytes s)
+{
+	uint64_t word, above = 0;
+	size_t i, j;
+
+	for (i = 0; s.n - i >= 64 && (above & 0x8080808080808080u) == 0; i += 64)
+		for (j = 0; j < 64; j += 8) {
+			memcpy(&word, s.p + i + j, 8);
+			above |= word;
+		}
+	for (; i < s.n; i++)
+		above |= s.p[i];
+	return (above & 0x8080808080808080u) == 0;
+}
+
+bool
+bytes_has_control(struct bytes s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] < ' ' || s.p[i] == 0x7f)
+			return true;
+	return false;
+}
+
 size_t
 bytes_bare_lfs(struct bytes s)
 {

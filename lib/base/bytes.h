@@ -47,6 +47,9 @@ int		bytes_cmp(struct bytes a, struct bytes b);	/* memcmp order, shorter first *
 size_t		bytes_find(struct bytes s, unsigned char c);
 size_t		bytes_rfind(struct bytes s, unsigned char c);
 
+bool		bytes_is_ascii(struct bytes s);
+bool		bytes_has_control(struct bytes s);	/* NUL to US, DEL: CR, LF and HTAB, too */
+
 /* LFs that have no CR before them in s. */
 size_t		bytes_bare_lfs(struct bytes s);
 

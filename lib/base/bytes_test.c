@@ -145,6 +145,30 @@ test_ascii(void **state)
 	}
 }
 
+static void
+test_of_all_octets(void **state)
+{
+	unsigned char octets[200];
+
+	(void)state;
+	memset(octets, 'a', sizeof octets);
+	for (size_t n = 0; n <= sizeof octets; n++) {
+		assert_true(bytes_is_ascii(bytes_of(octets, n)));
+		assert_false(bytes_has_control(bytes_of(octets, n)));
+	}
+	for (size_t at = 0; at < sizeof octets; at++) {
+		for (int c = 0; c < 256; c++) {
+			octets[at] = (unsigned char)c;
+			assert_int_equal(bytes_is_ascii(bytes_of(octets, sizeof octets)), c < 128);
+			assert_int_equal(bytes_is_ascii(bytes_of(octets, at + 1)), c < 128);
+			assert_true(bytes_is_ascii(bytes_of(octets, at)));
+			assert_int_equal(bytes_has_control(bytes_of(octets, at + 1)), c < ' ' || c == 127);
+			assert_false(bytes_has_control(bytes_of(octets, at)));
+		}
+		octets[at] = 'a';
+	}
+}
+
 int
 main(void)
 {
@@ -155,6 +179,7 @@ main(void)
 		cmocka_unit_test(test_bare_lfs),
 		cmocka_unit_test(test_to_text),
 		cmocka_unit_test(test_ascii),
+		cmocka_unit_test(test_of_all_octets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,9 @@
 #include <stdint.h>
 
 uint64_t	clock_mono_ms(void);
+uint64_t	clock_mono_us(void);
+/* For what is left of a millisecond, which the loop's timers do not know. */
+void		clock_sleep_until(uint64_t mono_us);
 int64_t		clock_wall_s(void);
 int64_t		clock_wall_us(void);
 

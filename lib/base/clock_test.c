@@ -59,6 +59,11 @@ test_clocks(void **state)
 	assert_true(clock_mono_ms() >= before);
 	assert_true(clock_wall_us() / 1000000 - wall <= 1);
 	assert_true(time(NULL) - wall <= 1);
+	assert_true(clock_mono_us() / 1000 >= before);
+	before = clock_mono_us();
+	clock_sleep_until(before + 1500);
+	assert_true(clock_mono_us() >= before + 1500);
+	clock_sleep_until(0);				/* is over */
 }
 
 int

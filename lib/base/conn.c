@@ -44,6 +44,14 @@ unsent(const struct conn *c)
 	return c->out.n + c->raw_out.n;
 }
 
+static void
+socket_fail(struct conn *c, enum conn_end why, int error)
+{
+	if (!c->failed)
+		c->error = error;
+	fail(c, why);
+}
+
 /* Would the owner get what is read now? */
 static bool
 takes_input(const struct conn *c)
@@ -55,7 +63,7 @@ takes_input(const struct conn *c)
 static bool
 wants_read(const struct conn *c)
 {
-	if (c->raw_eof || c->failed || c->ended)
+	if (c->raw_eof || c->failed || c->ended || c->connecting)
 		return false;
 	if (c->lingering)
 		return true;
@@ -77,7 +85,7 @@ read_some(struct conn *c, struct buf *b)
 	if (got == 0)
 		c->raw_eof = true;
 	else if (got == -1 && errno != EAGAIN && errno != EINTR)
-		fail(c, CONN_RESET);
+		socket_fail(c, CONN_RESET, errno);
 	if (got <= 0)
 		return false;
 	b->n += (size_t)got;
@@ -267,6 +275,7 @@ tls_handshake(struct conn *c)
 	raw_in_taken(c);
 	if (done == 1) {
 		c->tls = CONN_PROTECTED;
+		c->ready = true;
 		SSL_clear_mode(c->ssl, SSL_MODE_ASYNC);	/* no more private key: no fibre a record */
 		return;
 	}
@@ -336,11 +345,24 @@ tls_decrypt(struct conn *c)
 	return c->in.n > before;
 }
 
+/* Tickets of TLS 1.3 go with the first data, not by themselves after the handshake: after STARTTLS
+ * it is for the client to speak, and one that reads and writes in two threads (imaplib2) would read
+ * them just then, which OpenSSL's state is not made for. */
+static void
+send_tickets(struct conn *c)
+{
+	for (; c->tickets > 0; c->tickets--)
+		SSL_new_session_ticket(c->ssl);		/* goes with the next SSL_write; TLS 1.2 has sent its own: refused */
+	ERR_clear_error();
+}
+
 static void
 tls_encrypt(struct conn *c)
 {
 	size_t done = 0;
 
+	if (c->tls == CONN_PROTECTED && c->out.n > 0 && c->tickets > 0)
+		send_tickets(c);
 	while (c->tls == CONN_PROTECTED && done < c->out.n && c->raw_out.n <= RAW_OUT_LOW) {
 		int n;
 
@@ -356,30 +378,66 @@ tls_encrypt(struct conn *c)
 	buf_drop(&c->out, done);
 }
 
-bool
-conn_start_tls(struct conn *c, SSL_CTX *ctx)
+static void
+begin_tls(struct conn *c, SSL *ssl)
 {
-	BIO *bio;
+	BIO *bio = bio_of(c);
 
-	must(c->tls == CONN_PLAIN && !c->closing);
-	if (c->in.n > 0)		/* CVE-2011-0411: came before the handshake, would look protected */
-		return false;
-	c->ssl = SSL_new(ctx);
-	if (!c->ssl)
-		log_fatal("out of memory: TLS");
+	c->ssl = ssl;
 	buf_init(&c->raw_in, RAW_IN_MAX);
 	buf_init(&c->raw_out, RAW_OUT_MAX + c->out.n);
 	buf_add(&c->raw_out, buf_bytes(&c->out));	/* the reply to STARTTLS itself */
 	buf_drop(&c->out, c->out.n);
-	bio = bio_of(c);
 	SSL_set_bio(c->ssl, bio, bio);
-	SSL_set_accept_state(c->ssl);
 	SSL_set_options(c->ssl, SSL_OP_NO_RENEGOTIATION);
 	SSL_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
-	    | SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ASYNC);
+	    | SSL_MODE_RELEASE_BUFFERS);
 	c->tls = CONN_HANDSHAKE;
 	c->choked = c->owed = false;
+}
+
+bool
+conn_start_tls(struct conn *c, SSL_CTX *ctx)
+{
+	SSL *ssl;
+
+	must(c->tls == CONN_PLAIN && !c->closing);
+	if (c->in.n > 0)		/* CVE-2011-0411: came before the handshake, would look protected */
+		return false;
+	ssl = SSL_new(ctx);
+	if (!ssl)
+		log_fatal("out of memory: TLS");
+	begin_tls(c, ssl);
+	SSL_set_accept_state(ssl);
+	SSL_set_mode(ssl, SSL_MODE_ASYNC);
+	c->tickets = (unsigned)SSL_get_num_tickets(ssl);
+	SSL_set_num_tickets(ssl, 0);
 	settle(c);
+	return true;
+}
+
+bool
+conn_start_tls_client(struct conn *c, SSL *ssl)
+{
+	must(c->tls == CONN_PLAIN && !c->closing && !c->connecting);
+	if (c->in.n > 0) {
+		SSL_free(ssl);
+		return false;
+	}
+	begin_tls(c, ssl);
+	SSL_set_connect_state(ssl);
+	tls_handshake(c);		/* it is for the client to begin */
+	conn_flush(c);
+	return true;
+}
+
+bool
+conn_tls_facts(const struct conn *c, struct conn_tls_facts *out)
+{
+	if (!c->ssl)
+		return false;
+	*out = (struct conn_tls_facts){ .protocol = SSL_get_version(c->ssl), .cipher = SSL_get_cipher_name(c->ssl),
+	    .verify = SSL_get_verify_result(c->ssl), .peer = SSL_get0_peer_certificate(c->ssl) };
 	return true;
 }
 
@@ -405,8 +463,10 @@ send_some(struct conn *c, struct buf *b)
 
 		if (done == -1 && errno == EINTR)
 			continue;
-		if (done == -1 && errno != EAGAIN)
-			fail(c, CONN_RESET);
+		if (done == -1 && errno != EAGAIN && c->hear_out)
+			c->mute = true;
+		else if (done == -1 && errno != EAGAIN)
+			socket_fail(c, CONN_RESET, errno);
 		if (done > 0)
 			buf_drop(b, (size_t)done);
 		if (!whole)
@@ -415,13 +475,26 @@ send_some(struct conn *c, struct buf *b)
 	return true;
 }
 
+/* Nobody will get it: then nothing waits for it, and what the peer has said is read up to the end. */
+static void
+drop_unsent(struct conn *c)
+{
+	buf_clear(&c->out);
+	buf_clear(&c->raw_out);
+	watch_write(c, false);
+}
+
 static void
 send_out(struct conn *c)
 {
 	if (c->out.full)
 		fail(c, CONN_RESET);		/* its end is missing: never to be sent as if whole */
-	if (c->failed || c->ended || c->lingering)
+	if (c->failed || c->ended || c->lingering || c->connecting)
 		return;
+	if (c->mute) {
+		drop_unsent(c);
+		return;
+	}
 	if (c->ssl) {
 		do {
 			tls_encrypt(c);
@@ -431,6 +504,8 @@ send_out(struct conn *c)
 	} else {
 		watch_write(c, !send_some(c, &c->out) && !c->failed);
 	}
+	if (c->mute)
+		drop_unsent(c);
 }
 
 static void
@@ -455,6 +530,13 @@ end(struct conn *c, enum conn_end why)
 	c->on_end(c->owner, why);
 }
 
+static bool
+room_due(const struct conn *c)
+{
+	return c->wants_room && !conn_choked(c) && !c->mute && !c->failed && !c->closing && !c->connecting
+	    && c->tls != CONN_HANDSHAKE;
+}
+
 /* After every change of state, from inside the loop or not: what will call us next? Reading
  * is stopped later, when an event comes that nobody wants: most pauses end before. */
 static void
@@ -466,7 +548,7 @@ settle(struct conn *c)
 		c->choked = false;
 		c->owed = true;
 	}
-	if (c->failed || (c->owed && !c->paused) || (c->more && takes_input(c))
+	if (c->failed || (c->owed && !c->paused) || (c->more && takes_input(c)) || room_due(c)
 	    || (unsent(c) == 0 && ((c->eof && !c->paused) || (c->closing && !c->lingering))))
 		event_active(&c->again, EV_TIMEOUT, 0);	/* work(), from the loop */
 	if (!c->rd_on && wants_read(c)) {
@@ -530,16 +612,46 @@ take_in(struct conn *c, bool readable)
 
 /* False: the owner has freed c. */
 static bool
-call_owner(struct conn *c)
+call(struct conn *c, void (*callback)(void *owner))
 {
 	bool gone = false;
 
 	c->gone = &gone;
-	c->on_input(c->owner);
+	callback(c->owner);
 	if (gone)
 		return false;
 	c->gone = NULL;
+	return true;
+}
+
+static bool
+call_ready(struct conn *c)
+{
+	c->ready = false;
+	return !c->on_ready || c->closing || c->failed || call(c, c->on_ready);
+}
+
+static bool
+call_input(struct conn *c)
+{
+	if (!call(c, c->on_input))
+		return false;
 	c->choked = c->in.n > 0 && conn_choked(c);
+	return true;
+}
+
+/* False: the owner has freed c. */
+static bool
+call_room(struct conn *c)
+{
+	bool gone = false;
+
+	c->wants_room = false;
+	c->gone = &gone;
+	c->on_room(c->owner);
+	if (gone)
+		return false;
+	c->gone = NULL;
 	return true;
 }
 
@@ -553,11 +665,19 @@ work(struct conn *c, bool readable)
 	c->owed = false;
 	if (take_in(c, readable))
 		input = true;
+	if (c->ready && !call_ready(c))
+		return;
 	if (input && c->in.n > 0 && !c->paused && !c->closing && !c->failed
-	    && c->tls != CONN_HANDSHAKE && !call_owner(c))
+	    && c->tls != CONN_HANDSHAKE && !call_input(c))
 		return;
 	if (!c->wr_on)			/* else the socket has said that it is full */
 		send_out(c);
+	if (room_due(c)) {		/* once a round: others have their turn, however fast this peer is */
+		if (!call_room(c))
+			return;
+		if (!c->wr_on)
+			send_out(c);
+	}
 	c->busy = false;
 	if (c->closing) {
 		if (close_step(c))
@@ -594,6 +714,23 @@ due(evutil_socket_t fd, short what, void *arg)
 	work(arg, false);
 }
 
+/* connect(2), as far as the kernel went with it. */
+static void
+connected(struct conn *c)
+{
+	socklen_t n = sizeof(int);
+	int error = 0;
+
+	c->connecting = false;
+	watch_write(c, false);
+	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &n) == -1)
+		error = errno;
+	if (error != 0)
+		socket_fail(c, CONN_UNCONNECTED, error);
+	else
+		c->ready = true;
+}
+
 static void
 writable(evutil_socket_t fd, short what, void *arg)
 {
@@ -602,7 +739,10 @@ writable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	loop_began();
-	send_out(c);
+	if (c->connecting)
+		connected(c);
+	else
+		send_out(c);
 	work(c, false);
 }
 
@@ -632,6 +772,16 @@ conn_init(struct conn *c, struct loop *l, int fd, size_t in_max, size_t out_max,
 }
 
 void
+conn_connecting(struct conn *c)
+{
+	c->connecting = true;
+	if (c->rd_on)
+		event_del(&c->rd);
+	c->rd_on = false;
+	watch_write(c, true);
+}
+
+void
 conn_fini(struct conn *c)
 {
 	if (!c->loop)
@@ -658,6 +808,15 @@ conn_flush(struct conn *c)
 	if (!c->wr_on)
 		send_out(c);
 	settle(c);
+}
+
+void
+conn_want_room(struct conn *c)
+{
+	must(c->on_room != NULL);
+	c->wants_room = true;
+	if (c->loop && !c->ended)
+		settle(c);
 }
 
 void

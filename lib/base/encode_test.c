@@ -1,10 +1,38 @@
 /* SPDX-License-Identifier: ISC */
+#include <fcntl.h>
 #include <openssl/evp.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "base/encode.h"
 #include "base/mem.h"
 #include "base/testing.h"
+
+/* Nobody outside can tell which names collide: each process has a key of its own. The first test, for a fork has the
+ * key that was drawn before it. */
+static void
+test_hash_of_another_process(void **state)
+{
+	uint64_t mine, others = 0;
+	int ends[2], status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		mine = hash_bytes(text("anna@hermod.example"));
+		_exit(write(ends[1], &mine, sizeof mine) == sizeof mine ? 0 : 1);
+	}
+	mine = hash_bytes(text("anna@hermod.example"));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(read(ends[0], &others, sizeof others), sizeof others);
+	assert_true(mine != others);
+	close(ends[0]);
+	close(ends[1]);
+}
 
 static void
 test_base64(void **state)
@@ -182,6 +210,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hash_of_another_process),
 		cmocka_unit_test(test_base64),
 		cmocka_unit_test(test_bad_base64),
 		cmocka_unit_test(test_hex),

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -39,7 +40,7 @@
 #define CALLS(X)	X(malloc) X(calloc) X(realloc) X(open) X(openat) X(write) X(pwrite)	\
 	X(writev) X(fsync) X(fdatasync) X(link) X(linkat) X(rename) X(renameat) X(unlink)	\
 	X(unlinkat) X(close) X(fork) X(mmap) X(ftruncate) X(mkdirat) X(sync_file_range)	\
-	X(futimens)
+	X(futimens) X(syncfs) X(pread) X(socket) X(bind) X(connect) X(send) X(recv)
 
 #define AS_ENUM(name)	CALL_##name,
 #define AS_TEXT(name)	#name,
@@ -63,6 +64,8 @@ static const struct { const char *name; int error; } errors[] = {
 	{ "EEXIST", EEXIST }, { "EFBIG", EFBIG }, { "EINTR", EINTR }, { "EINVAL", EINVAL },
 	{ "EIO", EIO }, { "ELOOP", ELOOP }, { "EMFILE", EMFILE }, { "EMLINK", EMLINK },
 	{ "ENFILE", ENFILE }, { "ENOENT", ENOENT }, { "ENOMEM", ENOMEM }, { "ENOSPC", ENOSPC },
+	{ "EADDRNOTAVAIL", EADDRNOTAVAIL }, { "ECONNREFUSED", ECONNREFUSED }, { "ECONNRESET", ECONNRESET },
+	{ "ENOBUFS", ENOBUFS }, { "EPIPE", EPIPE }, { "ETIMEDOUT", ETIMEDOUT },
 	{ "EPERM", EPERM }, { "EROFS", EROFS }, { "ESTALE", ESTALE }, { "EXDEV", EXDEV },
 };
 
@@ -365,7 +368,7 @@ record_fd(enum fault_op op, int fd, uint64_t at, struct bytes data)
 		unknown("fstat", "a descriptor");
 	if (op == FAULT_TIMES)
 		c.at = (uint64_t)c.file.st_mtim.tv_sec;
-	if (S_ISREG(c.file.st_mode) || (S_ISDIR(c.file.st_mode) && op == FAULT_FSYNC))
+	if (S_ISREG(c.file.st_mode) || (S_ISDIR(c.file.st_mode) && (op == FAULT_FSYNC || op == FAULT_SYNCFS)))
 		emit(&c);
 	errno = saved;
 }
@@ -645,11 +648,16 @@ WRAP(int, fdatasync, int fd)
 	return fails(CALL_fdatasync) ? -1 : after_sync(FAULT_FDATASYNC, fd, __real_fdatasync(fd));
 }
 
+WRAP(int, syncfs, int fd)
+{
+	return fails(CALL_syncfs) ? -1 : after_sync(FAULT_SYNCFS, fd, __real_syncfs(fd));
+}
+
 WRAP(int, sync_file_range, int fd, off_t at, off_t n, unsigned flags)
 {
 	int done = fails(CALL_sync_file_range) ? -1 : __real_sync_file_range(fd, at, n, flags);
 
-	if (done == 0)
+	if (done == 0 && (flags & SYNC_FILE_RANGE_WAIT_AFTER))	/* else it is a hint */
 		record_fd(FAULT_SYNC_RANGE, fd, (uint64_t)at, bytes_of(NULL, 0));
 	return done;
 }
@@ -791,6 +799,43 @@ WRAP(int, mkdirat, int dir, const char *path, mode_t mode)
 		record_name(&c, dir, path, -1, NULL);
 	}
 	return done;
+}
+
+/* ---- sockets, and what is read: nothing that is recorded */
+
+WRAP(ssize_t, pread, int fd, void *p, size_t n, off_t at)
+{
+	return fails(CALL_pread) ? -1 : __real_pread(fd, p, n, at);
+}
+
+ALIAS(ssize_t, pread64, int fd, void *p, size_t n, off_t at)
+{
+	return __wrap_pread(fd, p, n, at);
+}
+
+WRAP(int, socket, int domain, int type, int protocol)
+{
+	return fails(CALL_socket) ? -1 : __real_socket(domain, type, protocol);
+}
+
+WRAP(int, bind, int fd, const struct sockaddr *sa, socklen_t n)
+{
+	return fails(CALL_bind) ? -1 : __real_bind(fd, sa, n);
+}
+
+WRAP(int, connect, int fd, const struct sockaddr *sa, socklen_t n)
+{
+	return fails(CALL_connect) ? -1 : __real_connect(fd, sa, n);
+}
+
+WRAP(ssize_t, send, int fd, const void *p, size_t n, int flags)
+{
+	return fails(CALL_send) ? -1 : __real_send(fd, p, n, flags);
+}
+
+WRAP(ssize_t, recv, int fd, void *p, size_t n, int flags)
+{
+	return fails(CALL_recv) ? -1 : __real_recv(fd, p, n, flags);
 }
 
 #endif

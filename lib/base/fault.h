@@ -38,7 +38,7 @@
  *	24 u32	mode, 28 uid, 32 gid	of the file, as fstat says
  *	36 u32	0
  *	40 u64	stamp			CLOCK_MONOTONIC, nanoseconds, after the call
- *	48 u64	dev, 56 ino		the file. FSYNC: perhaps a folder. UNLINK: 0
+ *	48 u64	dev, 56 ino		the file. FSYNC, SYNCFS: perhaps a folder. UNLINK: 0
  *	64 u64	dir_dev, 72 dir_ino	the folder of `name`; O_TMPFILE: where it is, without a name
  *	80 u64	to_dev, 88 to_ino	RENAME: the folder of `to`
  *	96 u64	at			WRITE: offset; TRUNCATE: new length; SYNC_RANGE: offset;
@@ -63,8 +63,9 @@ enum fault_op {
 	FAULT_MKDIR,
 	FAULT_FSYNC,
 	FAULT_FDATASYNC,
-	FAULT_SYNC_RANGE,
+	FAULT_SYNC_RANGE,	/* and waited for */
 	FAULT_TIMES,		/* as they were set */
+	FAULT_SYNCFS,		/* all of the file system that the file is in */
 };
 
 #ifdef HERMOD_FAULTS

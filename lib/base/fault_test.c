@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,10 +51,14 @@ call(const char *name)
 		{ "link", 10 }, { "linkat", 11 }, { "rename", 12 }, { "renameat", 13 },
 		{ "unlink", 14 }, { "unlinkat", 15 }, { "close", 16 }, { "fork", 17 },
 		{ "mmap", 18 }, { "ftruncate", 19 }, { "mkdirat", 20 }, { "sync_file_range", 21 },
+		{ "pread", 22 }, { "socket", 23 }, { "bind", 24 }, { "connect", 25 }, { "send", 26 }, { "recv", 27 },
 	};
+	struct sockaddr_un sa = { .sun_family = AF_UNIX, .sun_path = "none" };
+	int pair[2];
 	size_t i = 0;
 	pid_t pid;
 
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	while (strcmp(calls[i].name, name) != 0)
 		assert_true(++i < LEN(calls));
 	fd = memfd_create("scratch", MFD_CLOEXEC);
@@ -88,10 +94,18 @@ call(const char *name)
 	case 18: good = mmap(NULL, 1, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED; break;
 	case 19: good = ftruncate(fd, 9) == 0; break;
 	case 20: good = mkdirat(dir, "folder", 0700) == 0; break;
+	case 22: good = pread(fd, c, 1, 0) == 0; break;
+	case 23: good = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) != -1; break;
+	case 24: good = bind(pair[0], (struct sockaddr *)&sa, sizeof sa.sun_family) == 0; break;
+	case 25: good = connect(pair[0], (struct sockaddr *)&sa, sizeof sa) == -1 && errno == ENOENT; break;
+	case 26: good = send(pair[0], c, 1, 0) == 1; break;
+	case 27: good = write(pair[1], c, 1) == 1 && recv(pair[0], c, 1, 0) == 1; break;
 	case 21: good = sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE) == 0; break;
 	}
 	free(p);
 	i = (size_t)errno;
+	fd_close(&pair[0]);
+	fd_close(&pair[1]);
 	fd_close(&fd);
 	errno = (int)i;
 	return good;
@@ -102,7 +116,8 @@ test_each_call(void **state)
 {
 	static const char *const names[] = { "malloc", "calloc", "realloc", "open", "openat", "write",
 		"pwrite", "writev", "fsync", "fdatasync", "link", "linkat", "rename", "renameat",
-		"unlink", "unlinkat", "close", "fork", "mmap", "ftruncate", "mkdirat", "sync_file_range" };
+		"unlink", "unlinkat", "close", "fork", "mmap", "ftruncate", "mkdirat", "sync_file_range",
+		"pread", "socket", "bind", "connect", "send", "recv" };
 	static const char *const left[] = { "made", "from", "to", "folder", NULL };
 
 	(void)state;

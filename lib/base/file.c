@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 
 #define READ_CHUNK	65536u
 #define TMP_TRIES	16
+#define LOCK_TRY_US	100000
 
 /* One step of a loop over short counts. False: give up, errno is set. */
 static bool
@@ -223,6 +225,17 @@ dir_open(int dir, const char *name)
 	return openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+DIR *
+dir_stream(int dir, const char *name)
+{
+	int fd = dir_open(dir, name);
+	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+
+	if (!d)
+		fd_close(&fd);
+	return d;
+}
+
 bool
 dir_make(int dir, const char *name, mode_t mode)
 {
@@ -234,6 +247,22 @@ dir_make(int dir, const char *name, mode_t mode)
 		return false;
 	errno = ENOTDIR;
 	return S_ISDIR(st.st_mode);
+}
+
+/* On an open file of its own: the one that was handed over is the other processes', too. */
+int
+dir_lock(int dir, unsigned tries)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (unsigned i = 0; fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == -1; i++) {
+		if (errno != EWOULDBLOCK || i == tries) {
+			fd_close(&fd);
+			break;
+		}
+		usleep(LOCK_TRY_US);
+	}
+	return fd;
 }
 
 bool
@@ -264,6 +293,14 @@ file_open(int dir, const char *name, int flags, mode_t mode)
 	return -1;
 }
 
+#define PUT_BACK_S	60	/* nobody writes to a file and takes so long to rename it */
+
+uint64_t
+file_home(const struct stat *st)
+{
+	return st->st_ctim.tv_sec - PUT_BACK_S > st->st_mtim.tv_sec ? 0 : st->st_ino;
+}
+
 bool
 file_component(struct bytes name, bool leading_dot, char dst[FILE_COMPONENT_MAX + 1])
 {
@@ -288,6 +325,16 @@ set_flag(int fd, int get, int set, int flag, bool on)
 	if (old == -1 || ((old & flag) != (on ? flag : 0)
 	    && fcntl(fd, set, on ? old | flag : old & ~flag) == -1))
 		log_fatal("cannot set a flag of descriptor %d: %s", fd, strerror(errno));
+}
+
+bool
+file_standard(void)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) == -1
+		    && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDWR) != fd)	/* lint: kept over an exec */
+			return false;
+	return true;
 }
 
 void

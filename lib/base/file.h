@@ -6,6 +6,8 @@
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
+#include <dirent.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
@@ -32,7 +34,11 @@ bool	file_replace_locked(int dir, const char *name, const char *tmp, struct byte
 bool	file_ext4_ordered(int fd);
 
 int	dir_open(int dir, const char *name);		/* O_DIRECTORY|O_NOFOLLOW */
+DIR	*dir_stream(int dir, const char *name);		/* the same, to be read: "." has a place in it of its own */
 bool	dir_make(int dir, const char *name, mode_t mode); /* EEXIST is fine when it is a directory */
+/* A lock of all processes that have it, whichever handed it to which; closing what is returned ends it. tries: of 100 ms that
+ * another may have it; 0: never waits. -1: not now. */
+int	dir_lock(int dir, unsigned tries);
 bool	dir_sync(int dir);
 
 /* A regular file below dir, last component never a symbolic link, never blocking on a
@@ -41,12 +47,25 @@ bool	dir_sync(int dir);
 int	file_open(int dir, const char *name, int flags, mode_t mode);
 
 /*
+ * The inode's number, by which a file knows itself that has it written down. 0: its last change is much older than
+ * its inode's, as of a file that a program has put there with the times of another: one that restores backups. The
+ * number alone does not tell: one that is given up is often given again at once.
+ */
+uint64_t file_home(const struct stat *st);
+
+/*
  * The one function that makes a path component out of a name from outside (user,
  * domain, mailbox): at most 200 octets; no '/', no NUL, no control; not empty, not
  * "." or ".."; no leading '.' unless leading_dot. False: not usable, dst is "".
  */
 #define FILE_COMPONENT_MAX 200
 bool	file_component(struct bytes name, bool leading_dot, char dst[FILE_COMPONENT_MAX + 1]);
+
+/*
+ * Standard input, output and errors are open, as /dev/null where the caller had closed them: else what is opened next
+ * would be standard output, and get what is printed. Input that is not there cannot be read: it is not empty.
+ */
+bool	file_standard(void);
 
 /* Sets or clears; stops the process when the kernel refuses. */
 void	fd_nonblock(int fd, bool on);

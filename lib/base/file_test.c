@@ -179,11 +179,22 @@ test_replace(void **state)
 	unlinkat(dir, "b", 0);
 }
 
+static unsigned
+entries(DIR *d)
+{
+	unsigned n = 0;
+
+	while (readdir(d) != NULL)
+		n++;
+	return n;
+}
+
 static void
 test_open_refuses(void **state)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
 	int fd, s;
+	DIR *d;
 
 	(void)state;
 	put("a", "x");
@@ -232,6 +243,19 @@ test_open_refuses(void **state)
 	assert_int_not_equal(fd, -1);
 	assert_true(dir_sync(fd));
 	fd_close(&fd);
+	assert_int_equal(symlinkat("folder", dir, "way"), 0);
+	assert_int_equal(dir_open(dir, "way"), -1);
+	assert_null(dir_stream(dir, "way"));
+	unlinkat(dir, "way", 0);
+	assert_null(dir_stream(dir, "a"));
+	assert_non_null(d = dir_stream(dir, "folder"));
+	assert_int_equal(entries(d), 2);
+	closedir(d);
+	for (int again = 0; again < 2; again++) {		/* each from the start */
+		assert_non_null(d = dir_stream(dir, "."));
+		assert_true(entries(d) > 2);
+		closedir(d);
+	}
 	assert_true(dir_make(dir, "folder", 0700));		/* is there: fine */
 	assert_false(dir_make(dir, "a", 0700));
 	assert_false(dir_make(dir, "link", 0700));
@@ -296,6 +320,51 @@ make_scratch(void **state)
 	return dir == -1 ? -1 : 0;
 }
 
+static void
+test_lock(void **state)
+{
+	int one, two;
+
+	(void)state;
+	one = dir_lock(dir, 0);
+	assert_int_not_equal(one, -1);
+	assert_int_equal(dir_lock(dir, 0), -1);
+	assert_int_equal(dir_lock(dir, 2), -1);
+	fd_close(&one);
+	two = dir_lock(dir, 0);
+	assert_int_not_equal(two, -1);
+	assert_int_equal(fcntl(two, F_GETFD), FD_CLOEXEC);
+	fd_close(&two);
+	assert_int_equal(dir_lock(-1, 2), -1);
+}
+
+/* A file that was put there with the times of another is at home nowhere. */
+static void
+test_home(void **state)
+{
+	static const struct { int64_t before_s; bool home; } rows[] = {
+		{ 0, true }, { 50, true }, { 120, false }, { 86400, false }, { 1000000000, false }, { -86400, true },
+	};
+	int fd = file_open(dir, "home", O_WRONLY | O_CREAT, 0600);
+	struct timespec t[2];
+	struct stat st;
+
+	(void)state;
+	assert_int_not_equal(fd, -1);
+	for (size_t i = 0; i < LEN(rows); i++) {
+		assert_true(file_write(fd, text("x")));
+		assert_int_equal(fstat(fd, &st), 0);
+		assert_int_equal(file_home(&st), st.st_ino);
+		t[0] = t[1] = st.st_mtim;
+		t[1].tv_sec -= rows[i].before_s;
+		assert_int_equal(futimens(fd, t), 0);
+		assert_int_equal(fstat(fd, &st), 0);
+		assert_int_equal(file_home(&st), rows[i].home ? st.st_ino : 0);
+	}
+	fd_close(&fd);
+	assert_int_equal(unlinkat(dir, "home", 0), 0);
+}
+
 static int
 remove_scratch(void **state)
 {
@@ -314,6 +383,8 @@ main(void)
 		cmocka_unit_test(test_replace),
 		cmocka_unit_test(test_open_refuses),
 		cmocka_unit_test(test_component),
+		cmocka_unit_test(test_lock),
+		cmocka_unit_test(test_home),
 	};
 
 	return cmocka_run_group_tests(tests, make_scratch, remove_scratch);

@@ -197,13 +197,14 @@ utf8_length(struct bytes s)
 	return n;
 }
 
-/* What stands for the start of s in a log line: *n octets of it, in `into`; its length. */
+/* What stands for the start of s in a log line: *n octets of it, in `into`; its length. too: those of ASCII that are
+ * escaped with the controls. */
 static size_t
-escape_one(struct bytes s, bool quotes_too, char into[5], size_t *n)
+escape_one(struct bytes s, const char *too, char into[5], size_t *n)
 {
 	unsigned char c = s.p[0];
 	size_t whole = c >= 0x80 ? utf8_length(s) : 0;
-	bool plain = c >= ' ' && c < 0x7f && !(quotes_too && (c == '\\' || c == '"'));
+	bool plain = c >= ' ' && c < 0x7f && strchr(too, c) == NULL;
 
 	*n = whole > 0 ? whole : 1;
 	if (whole == 0 && !plain)
@@ -212,8 +213,8 @@ escape_one(struct bytes s, bool quotes_too, char into[5], size_t *n)
 	return *n;
 }
 
-const char *
-log_text(struct bytes s)
+static const char *
+escaped(struct bytes s, const char *too)
 {
 	static char buffers[TEXT_BUFFERS][TEXT_MAX + sizeof "..."];
 	static unsigned turn;
@@ -222,7 +223,7 @@ log_text(struct bytes s)
 
 	while (s.n > 0) {
 		char one[5];
-		size_t n, length = escape_one(s, true, one, &n);
+		size_t n, length = escape_one(s, too, one, &n);
 
 		if (at + length > TEXT_MAX) {
 			memcpy(dst + at, "...", 3);
@@ -236,6 +237,9 @@ log_text(struct bytes s)
 	dst[at] = '\0';
 	return dst;
 }
+
+const char *log_text(struct bytes s) { return escaped(s, "\\\""); }
+const char *log_value(struct bytes s) { return escaped(s, "\\\" "); }
 
 static void
 write_stderr(const char *line, size_t n)
@@ -264,7 +268,7 @@ to_stderr(enum log_level level, struct bytes said)
 	while (said.n > 0) {
 		size_t n;
 
-		at += escape_one(said, false, line + at, &n);	/* its NUL has room too */
+		at += escape_one(said, "", line + at, &n);	/* its NUL has room too */
 		said = bytes_skip(said, n);
 	}
 	line[at++] = '\n';
@@ -287,7 +291,7 @@ record(enum log_level level, struct bytes said)
 	}
 }
 
-static void
+static void __attribute__((format(printf, 3, 0)))
 log_as(enum log_level level, int error, const char *fmt, va_list ap)
 {
 	char said[LOG_RECORD_MAX + 1];

@@ -44,5 +44,10 @@ _Noreturn void	log_fatal(const char *fmt, ...) __attribute__((format(printf, 1, 
  * buffers: for the arguments of one log call.
  */
 const char	*log_text(struct bytes s);
+/*
+ * The same for the value of a key: a space, which would end it and begin a field of somebody's choosing, is \x20. For names and
+ * addresses that strangers choose, in <> or as they are.
+ */
+const char	*log_value(struct bytes s);
 
 #endif

@@ -39,8 +39,12 @@ test_text(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < LEN(cases); i++)
+	for (size_t i = 0; i < LEN(cases); i++) {
 		assert_string_equal(log_text(cases[i].in), cases[i].want);
+		if (bytes_find(cases[i].in, ' ') == cases[i].in.n)
+			assert_string_equal(log_value(cases[i].in), cases[i].want);
+	}
+	assert_string_equal(log_value(text("x result=ok user=\"y\" >")), "x\\x20result=ok\\x20user=\\x22y\\x22\\x20>");
 }
 
 static void

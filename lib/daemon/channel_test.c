@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "base/mem.h"
 #include "daemon/channel.h"
+#include "daemon/testing.h"
 
 static struct loop loop;
 
@@ -111,23 +106,6 @@ ask(struct end *e, unsigned timeout_ms)
 }
 
 static void
-stop(void *arg)
-{
-	loop_stop(arg);
-}
-
-static void
-run_ms(unsigned ms)
-{
-	struct timer t;
-
-	timer_init(&t, &loop, stop, &loop);
-	timer_set(&t, ms);
-	loop_run(&loop);
-	timer_clear(&t);
-}
-
-static void
 connect_ends(struct end *a, struct end *b)
 {
 	int fds[2];
@@ -144,7 +122,7 @@ disconnect(struct end *a, struct end *b)
 {
 	channel_close(&a->c);
 	channel_close(&b->c);
-	run_ms(1);
+	run_ms(&loop, 1);
 	loop_fini(&loop);
 }
 
@@ -161,7 +139,7 @@ test_calls(void **state)
 	}
 	assert_int_equal(a.answered, 0);
 	assert_int_equal(channel_waiting(a.c), 500);
-	run_ms(50);
+	run_ms(&loop, 50);
 	assert_int_equal(a.answered, 500);
 	assert_int_equal(b.answered, 500);
 	assert_int_equal(a.last, 500);
@@ -186,14 +164,14 @@ test_deadlines(void **state)
 	channel_cancel(a.c, cancelled);
 	channel_cancel(a.c, cancelled);
 	channel_cancel(a.c, 0);
-	run_ms(60);
+	run_ms(&loop, 60);
 	assert_int_equal(a.nulls, 1);
-	run_ms(80);
+	run_ms(&loop, 80);
 	assert_int_equal(a.nulls, 2);
 	assert_int_equal(b.asked, 4);
 	answer_with(b.c, b.kept_id - 1, 3);	/* to the one that was cancelled: dropped */
 	answer_with(b.c, b.kept_id, 9);
-	run_ms(20);
+	run_ms(&loop, 20);
 	assert_int_equal(a.answered, 1);
 	assert_int_equal(a.last, 9);
 	assert_int_equal(a.gone + b.gone, 0);
@@ -209,12 +187,12 @@ test_gone(void **state)
 	connect_ends(&a, &b);
 	ask(&a, 5000);
 	ask(&a, 5000);
-	run_ms(10);
+	run_ms(&loop, 10);
 	answer_with(b.c, b.kept_id, 7);		/* then it goes, with a question unread: its answer counts */
 	ask(&a, 5000);
 	channel_close(&b.c);
 	ask(&a, 5000);
-	run_ms(10);
+	run_ms(&loop, 10);
 	assert_int_equal(a.answered, 1);
 	assert_int_equal(a.last, 7);
 	assert_int_equal(a.nulls, 3);
@@ -232,7 +210,7 @@ test_close_in_callbacks(void **state)
 	ask(&a, 5000);
 	ask(&a, 5000);
 	ask(&a, 5000);
-	run_ms(10);
+	run_ms(&loop, 10);
 	assert_null(a.c);
 	assert_int_equal(a.answered, 1);
 	assert_int_equal(a.nulls, 2);
@@ -245,7 +223,7 @@ test_close_in_callbacks(void **state)
 	connect_ends(&a, &b);
 	ask(&a, 5000);
 	channel_close(&b.c);
-	run_ms(10);
+	run_ms(&loop, 10);
 	assert_int_equal(a.gone, 1);
 	assert_int_equal(a.nulls, 1);
 	disconnect(&a, &b);
@@ -259,7 +237,7 @@ test_no_sense(void **state)
 	(void)state;
 	connect_ends(&a, &b);
 	ask(&a, 5000);
-	run_ms(10);
+	run_ms(&loop, 10);
 	assert_int_equal(b.gone, 1);
 	assert_int_equal(a.gone, 1);
 	assert_int_equal(a.nulls, 1);
@@ -285,7 +263,7 @@ test_not_ours(void **state)
 		assert_true(ipc_pair(fds));
 		a.c = channel_new(&loop, fds[0], on_frame, on_gone, &a);
 		assert_int_equal(send(fds[1], cases[i].octets, cases[i].n, 0), cases[i].n);
-		run_ms(5);
+		run_ms(&loop, 5);
 		if (a.gone != 1 || a.asked != 0)
 			fail_msg("%s: gone %u asked %u", cases[i].name, a.gone, a.asked);
 		close(fds[1]);
@@ -309,7 +287,7 @@ test_queue(void **state)
 	for (; sent < 600; sent++)
 		channel_send(a.c, &out);
 	close(null);
-	run_ms(50);
+	run_ms(&loop, 50);
 	assert_int_equal(b.asked, sent);
 	assert_true(b.got_fd > 0 && fcntl(b.got_fd, F_GETFD) != -1);
 	close(b.got_fd);
@@ -318,7 +296,7 @@ test_queue(void **state)
 		channel_send(a.c, &out);
 	}
 	assert_int_equal(a.gone, 0);		/* said from the loop, not from within the call */
-	run_ms(50);
+	run_ms(&loop, 50);
 	assert_int_equal(a.gone, 1);
 	ipc_out_fini(&out);
 	disconnect(&a, &b);
@@ -342,7 +320,7 @@ test_peers(void **state)
 	call = peers_call(p, &out, 5000, on_answer, &a);
 	peers_cancel(p, call);
 	assert_int_equal(a.nulls, 0);
-	run_ms(5);
+	run_ms(&loop, 5);
 	assert_int_equal(a.nulls, 1);
 	for (unsigned i = 0; i < 3; i++) {
 		int fds[2];
@@ -356,13 +334,13 @@ test_peers(void **state)
 	assert_int_equal(peers_count(p), 3);
 	for (unsigned i = 0; i < 9; i++)
 		call = peers_call(p, &out, 5000, on_answer, &a);
-	run_ms(5);
+	run_ms(&loop, 5);
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(far[i].asked, 3);
 	peers_cancel(p, call);
 	assert_int_equal(channel_waiting(near[0]) + channel_waiting(near[1]) + channel_waiting(near[2]), 8);
 	channel_close(&far[1].c);		/* leaves by itself */
-	run_ms(5);
+	run_ms(&loop, 5);
 	assert_int_equal(peers_count(p), 2);
 	assert_int_equal(a.nulls, 4 - (channel_waiting(near[0]) + channel_waiting(near[2]) == 6));
 	assert_true(peers_by_serial(p, channel_serial(near[2])) == near[2]);
@@ -377,13 +355,13 @@ test_peers(void **state)
 		assert_int_equal(peers_count(p), 2);
 		assert_true(peers_by_serial(p, channel_serial(near[0])) == near[0]);
 		answer_with(far[0].c, far[0].kept_id, 5);
-		run_ms(5);
+		run_ms(&loop, 5);
 		assert_int_equal(a.answered, before + (call >> 32 != channel_serial(near[0])));
 		for (unsigned i = 0; i < 6; i++)
 			assert_true(peers_pick(p) != near[0]);
 	}
 	peers_free(&p);
-	run_ms(5);
+	run_ms(&loop, 5);
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(far[i].gone, 1);
 	ipc_out_fini(&out);
@@ -403,7 +381,7 @@ test_cancel_on_a_broken_channel(void **state)
 	connect_ends(&a, &b);
 	peers_add(p, 0, a.c);
 	call = ask(&a, 5000);
-	run_ms(5);
+	run_ms(&loop, 5);
 	channel_close(&b.c);
 	ipc_out_init(&out);
 	put_report(&out);
@@ -411,7 +389,7 @@ test_cancel_on_a_broken_channel(void **state)
 	ipc_out_fini(&out);
 	assert_null(peers_by_serial(p, call >> 32));
 	peers_cancel(p, call);
-	run_ms(5);
+	run_ms(&loop, 5);
 	assert_int_equal(a.gone, 1);
 	assert_int_equal(a.nulls, 0);
 	peers_free(&p);

@@ -215,30 +215,54 @@ clients_leave(struct clients *c, const unsigned char key[16])
 		e->sessions--;
 }
 
+static bool
+take_four(const struct in_addr *four, char words[CLIENT_TEXT_MAX], unsigned char key[16])
+{
+	key[10] = key[11] = 0xff;
+	memcpy(key + 12, four, 4);
+	return inet_ntop(AF_INET, four, words, CLIENT_TEXT_MAX) != NULL;
+}
+
+static bool
+take_six(const struct in6_addr *six, char words[CLIENT_TEXT_MAX], unsigned char key[16])
+{
+	if (IN6_IS_ADDR_V4MAPPED(six)) {
+		struct in_addr four;
+
+		memcpy(&four, &six->s6_addr[12], sizeof four);
+		return take_four(&four, words, key);
+	}
+	memcpy(key, six, 8);
+	return inet_ntop(AF_INET6, six, words, CLIENT_TEXT_MAX) != NULL;
+}
+
 bool
 client_of(int fd, char words[CLIENT_TEXT_MAX], unsigned char key[16])
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof ss;
-	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&ss;
 
 	words[0] = '\0';
 	memset(key, 0, 16);
 	if (getpeername(fd, (struct sockaddr *)&ss, &len) == -1)
 		return false;
-	if (ss.ss_family == AF_INET) {
-		const struct in_addr *four = &((const struct sockaddr_in *)&ss)->sin_addr;
+	if (ss.ss_family == AF_INET)
+		return take_four(&((const struct sockaddr_in *)&ss)->sin_addr, words, key);
+	return ss.ss_family == AF_INET6 && take_six(&((const struct sockaddr_in6 *)&ss)->sin6_addr, words, key);
+}
 
-		key[10] = key[11] = 0xff;
-		memcpy(key + 12, four, 4);
-		return inet_ntop(AF_INET, four, words, CLIENT_TEXT_MAX) != NULL;
-	}
-	if (ss.ss_family != AF_INET6)
+bool
+client_named(struct bytes address, char words[CLIENT_TEXT_MAX], unsigned char key[16])
+{
+	char name[CLIENT_TEXT_MAX];
+	struct in6_addr six;
+	struct in_addr four;
+
+	words[0] = '\0';
+	memset(key, 0, 16);
+	if (!bytes_to_text(address, name, sizeof name))
 		return false;
-	if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr)) {
-		memcpy(key, &six->sin6_addr, 16);
-		return inet_ntop(AF_INET, &six->sin6_addr.s6_addr[12], words, CLIENT_TEXT_MAX) != NULL;
-	}
-	memcpy(key, &six->sin6_addr, 8);
-	return inet_ntop(AF_INET6, &six->sin6_addr, words, CLIENT_TEXT_MAX) != NULL;
+	if (inet_pton(AF_INET, name, &four) == 1)
+		return take_four(&four, words, key);
+	return inet_pton(AF_INET6, name, &six) == 1 && take_six(&six, words, key);
 }

@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
+
 struct clients;
 struct sockaddr_storage;
 
@@ -36,5 +38,7 @@ void		 clients_leave(struct clients *c, const unsigned char key[16]);
 /* The peer of a connected socket: its address as text (IPv4-mapped as IPv4), and its key. False: not
  * an internet socket, or it is gone. */
 bool		 client_of(int fd, char text[CLIENT_TEXT_MAX], unsigned char key[16]);
+/* The same of an address as such a text has it. */
+bool		 client_named(struct bytes address, char text[CLIENT_TEXT_MAX], unsigned char key[16]);
 
 #endif

@@ -57,18 +57,19 @@ keep_caps(uint64_t keep)
 
 /* ---- the file system ---- */
 
-/* True: / is the empty directory now. */
-static bool
-enter_empty_root(struct daemon *d, unsigned keep)
+/* What / is now: "empty" directory, the process's "own", or the "host"'s. */
+static const char *
+enter_root(struct daemon *d, unsigned keep)
 {
-	int root = daemon_file(d, ROOT_FILE);
+	const struct hidden *h = d->hidden;
+	int empty = daemon_file(d, ROOT_FILE), root = empty != -1 && h->root != -1 ? h->root : empty;
 	bool may = (effective() & BIT(CAP_SYS_CHROOT)) && !(keep & (KEEP_EXEC | KEEP_UID));
 
 	if (root != -1 && may && (fchdir(root) == -1 || chroot(".") == -1))
-		log_fatal("cannot enter the empty root: %s", strerrordesc_np(errno));
+		log_fatal("cannot enter the root that is meant for it: %s", strerrordesc_np(errno));
 	if (chdir("/") == -1)
 		log_fatal("cannot change to /: %s", strerrordesc_np(errno));
-	return root != -1 && may;
+	return root == -1 || !may ? "host" : root == empty ? "empty" : "own";
 }
 
 /* Descriptors from outside the empty root lead out of it; Landlock has them all below one roof, and
@@ -79,6 +80,15 @@ close_root(struct daemon *d)
 	for (size_t i = 0; i < d->nfds; i++)
 		if (!d->fds[i].listener && strcmp(d->fds[i].name, ROOT_FILE) == 0)
 			fd_close(&d->fds[i].fd);
+}
+
+/* Memory that is shared has no place below any directory, and no rule can name it. */
+static bool
+is_directory(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 /* What master handed over, and what the program has opened itself. */
@@ -92,7 +102,8 @@ reachable(struct daemon *d, unsigned keep, struct kept_dir dirs[KEPT_DIRS + DAEM
 	for (size_t i = 0; i < h->ndirs; i++)
 		dirs[n++] = h->dirs[i];
 	for (size_t i = 0; i < d->nfds && (keep & KEEP_FILES); i++)
-		if (!d->fds[i].listener && strcmp(d->fds[i].name, ROOT_FILE) != 0)
+		if (!d->fds[i].listener && strcmp(d->fds[i].name, ROOT_FILE) != 0
+		    && is_directory(d->fds[i].fd))
 			dirs[n++] = (struct kept_dir){ d->fds[i].fd, keep & KEEP_WRITE };
 	if (reports != -1)
 		dirs[n++] = (struct kept_dir){ reports, true };
@@ -112,7 +123,7 @@ daemon_confine(struct daemon *d, unsigned keep)
 	struct hidden *h = d->hidden;
 	struct kept_dir dirs[KEPT_DIRS + DAEMON_FDS + 1];
 	size_t ndirs = reachable(d, keep, dirs);
-	bool empty;
+	const char *root;
 	int abi;
 
 	if (keep & KEEP_FILES)
@@ -120,14 +131,14 @@ daemon_confine(struct daemon *d, unsigned keep)
 	clock_open();
 	daemon_attempts(d);
 	filter_prepare(keep);
-	empty = enter_empty_root(d, keep);
+	root = enter_root(d, keep);
 	keep_caps(keep & KEEP_UID ? effective() & BECOME_CAPS : 0);
 	no_new_rights();
 	abi = landlock_apply(keep, dirs, ndirs);
 	close_root(d);
 	filter_load(d->name, keep);
 	fault_confined();
-	snprintf(h->note, sizeof h->note, "root=%s landlock=%d", empty ? "empty" : "host", abi);
+	snprintf(h->note, sizeof h->note, "root=%s landlock=%d", root, abi);
 }
 
 void

@@ -5,6 +5,7 @@
 #ifndef DAEMON_CONFINE_H
 #define DAEMON_CONFINE_H
 
+#include "config.h"
 #include "daemon/daemon.h"
 #include "daemon/hidden.h"
 
@@ -17,7 +18,7 @@ void	filter_load(const char *name, unsigned keep);
 int	landlock_apply(unsigned keep, const struct kept_dir *dirs, size_t n);
 
 /* sanitize.c: where a sanitizer's report goes from a process that can open nothing. */
-#ifdef __SANITIZE_ADDRESS__
+#ifdef HERMOD_SANITIZED
 int	sanitize_open(void);			/* the directory of reports; -1: none. Before confinement */
 void	sanitize_fork(void);			/* a fork has reports of its own */
 #else

@@ -121,7 +121,7 @@ static int
 in_confined_fork(int (*attempt)(void), unsigned keep)
 {
 	pid_t pid = fork();
-	int st;
+	int st = 0;
 
 	if (pid == 0) {
 		worker_confine("confine_test", keep, &dir, keep & KEEP_FILES ? 1 : 0);
@@ -154,7 +154,7 @@ denied(long nr, bool of_become)
 {
 	struct itimerval soon = { .it_value.tv_usec = 300000 };
 	pid_t pid = fork();
-	int st;
+	int st = 0;
 
 	if (pid == 0) {
 		for (int sig = 1; sig < SIGRTMIN; sig++)
@@ -194,7 +194,7 @@ test_worker_rights(void **state)
 	(void)state;
 	for (size_t i = 0; i < LEN(cases); i++) {
 		pid_t pid;
-		int st, got;
+		int st = 0, got;
 
 		if (cases[i].keep != W && cases[i].keep != 0)
 			continue;
@@ -257,7 +257,7 @@ static void
 test_unnamed(void **state)
 {
 	pid_t pid = fork();
-	int st;
+	int st = 0;
 
 	(void)state;
 	if (pid == 0) {
@@ -300,7 +300,7 @@ static void
 test_status(void **state)
 {
 	pid_t pid = fork();
-	int st;
+	int st = 0;
 
 	(void)state;
 	if (pid == 0) {

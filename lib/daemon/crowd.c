@@ -81,13 +81,10 @@ make_id(struct crowd *c, char id[CROWD_ID_MAX])
 	buf_fini(&b);
 }
 
-enum crowd_verdict
-crowd_enter(struct crowd *c, struct guest *g, int fd, void *session)
+/* g has its address. */
+static enum crowd_verdict
+enter(struct crowd *c, struct guest *g, void *session)
 {
-	const int one = 1;
-
-	if (c->draining || !client_of(fd, g->client, g->key))
-		return CROWD_CLOSED;
 	switch (clients_enter(c->clients, g->key, clock_mono_ms())) {
 	case CLIENT_TOO_MANY:
 		log_info("client=%s refused: too many connections at once", g->client);
@@ -100,8 +97,6 @@ crowd_enter(struct crowd *c, struct guest *g, int fd, void *session)
 	}
 	if (c->count >= c->limits->sessions)
 		make_room(c);
-	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == -1)
-		log_debug("TCP_NODELAY refused");
 	g->crowd = c;
 	g->session = session;
 	g->progress_ms = clock_mono_ms();
@@ -110,6 +105,24 @@ crowd_enter(struct crowd *c, struct guest *g, int fd, void *session)
 	c->count++;
 	sweep_on(c);
 	return CROWD_WELCOME;
+}
+
+enum crowd_verdict
+crowd_enter(struct crowd *c, struct guest *g, int fd, void *session)
+{
+	const int one = 1;
+
+	if (c->draining || !client_of(fd, g->client, g->key))
+		return CROWD_CLOSED;
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == -1)
+		log_debug("TCP_NODELAY refused");
+	return enter(c, g, session);
+}
+
+enum crowd_verdict
+crowd_enter_named(struct crowd *c, struct guest *g, struct bytes client, void *session)
+{
+	return c->draining || !client_named(client, g->client, g->key) ? CROWD_CLOSED : enter(c, g, session);
 }
 
 void

@@ -61,6 +61,8 @@ enum crowd_verdict { CROWD_WELCOME, CROWD_TOO_MANY, CROWD_TOO_FAST, CROWD_CLOSED
 /* A client that connected; fd stays the caller's. When welcome, g is in and has its names; then
  * crowd_leave once. */
 enum crowd_verdict crowd_enter(struct crowd *c, struct guest *g, int fd, void *session);
+/* The same of one whose address another process has seen; fd is a local socket. */
+enum crowd_verdict crowd_enter_named(struct crowd *c, struct guest *g, struct bytes client, void *session);
 /* To one that is not welcome: this line, as far as the socket takes it; closes. */
 void	crowd_refuse(int fd, const char *line);
 void	crowd_leave(struct guest *g);

@@ -17,6 +17,7 @@
 
 #define START_MS	60000	/* in which master must have handed over all */
 #define ACCEPT_ROUND	16	/* connections taken before others have their turn */
+#define NOTE_MAX	512	/* octets of what is said of a process for status */
 #define LAG_MS		100	/* a round longer than this accepts nothing more */
 #define PAUSE_MS	100	/* without accepting, when there is no descriptor left */
 #define FLUSH_MS	5000	/* how often a log record that found no room is sent again */
@@ -227,17 +228,20 @@ drain(struct daemon *d, bool stop)
 static void
 report(struct daemon *d, struct channel *c, uint32_t id)
 {
-	struct ipc_reported m = {
-		.sessions = d->sessions ? d->sessions(d->owner) : 0,
-		.served = d->served,
-		.note = text(hidden(d)->note),
-	};
+	struct ipc_reported m = { .sessions = d->sessions ? d->sessions(d->owner) : 0, .served = d->served };
 	struct ipc_out out;
+	struct buf note;
 
+	buf_init(&note, NOTE_MAX);
+	buf_text(&note, hidden(d)->note);
+	if (d->on_report)
+		d->on_report(d->owner, &note);
+	m.note = buf_bytes(&note);
 	ipc_out_init(&out);
 	ipc_put_reported(&out, id, &m);
 	channel_reply(c, id, &out);
 	ipc_out_fini(&out);
+	buf_fini(&note);
 }
 
 /* Before `go` and after it: settings, listeners and files are only for before. */
@@ -254,6 +258,7 @@ control_frame(void *arg, struct channel *c, struct ipc_in *in)
 		struct ipc_go go;
 		struct ipc_drain drain;
 		struct ipc_reopen reopen;
+		struct ipc_ticket_keys tickets;
 		struct ipc_report report;
 	} m;
 
@@ -285,6 +290,11 @@ control_frame(void *arg, struct channel *c, struct ipc_in *in)
 	case IPC_report:
 		if ((known = ipc_get_report(in, &m.report)))
 			report(d, c, in->id);
+		break;
+	case IPC_ticket_keys:
+		known = ipc_get_ticket_keys(in, &m.tickets) && m.tickets.keys.n == sizeof d->ticket_keys;
+		if (known)
+			memcpy(d->ticket_keys, m.tickets.keys.p, sizeof d->ticket_keys);
 		break;
 	case IPC_reopen:
 		if ((known = d->on_reopen && ipc_get_reopen(in, &m.reopen)))
@@ -339,6 +349,7 @@ daemon_start(struct daemon *d, const char *name)
 
 	*d = (struct daemon){ .name = name, .hidden = h };
 	h->proc_fd = -1;
+	h->root = -1;
 	h->kept_end = &h->kept;
 	log_name(name);
 	fault_open(name);
@@ -379,6 +390,14 @@ daemon_file(struct daemon *d, const char *name)
 	return -1;
 }
 
+void
+daemon_file_close(struct daemon *d, const char *name)
+{
+	for (size_t i = 0; i < d->nfds; i++)
+		if (!d->fds[i].listener && strcmp(d->fds[i].name, name) == 0)
+			fd_close(&d->fds[i].fd);
+}
+
 int
 daemon_keep_dir(struct daemon *d, const char *path, bool write)
 {
@@ -392,6 +411,12 @@ daemon_keep_dir(struct daemon *d, const char *path, bool write)
 		h->dirs[h->ndirs++].write = write;
 	}
 	return fd;
+}
+
+void
+daemon_root(struct daemon *d, int dir)
+{
+	hidden(d)->root = dir;
 }
 
 int
@@ -560,7 +585,7 @@ say_ready(struct daemon *d)
 void
 daemon_settled(struct daemon *d)
 {
-	if (d->draining && hidden(d)->callers == 0 && (!d->sessions || d->sessions(d->owner) == 0))
+	if (d->draining && (hidden(d)->callers == 0 || d->leaves_callers) && (!d->sessions || d->sessions(d->owner) == 0))
 		loop_stop(&d->loop);
 }
 

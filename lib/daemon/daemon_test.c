@@ -94,6 +94,8 @@ sessions(void *owner)
 	return ((struct process *)owner)->open;
 }
 
+static bool leaves_callers;	/* of the next process */
+
 static int
 run(int control, uint32_t open)
 {
@@ -112,6 +114,7 @@ run(int control, uint32_t open)
 	p.d.on_drain = on_drain;
 	p.d.on_stop = on_stop;
 	p.d.sessions = sessions;
+	p.d.leaves_callers = leaves_callers;
 	daemon_serve(&p.d);
 	settings_free(table, &p.o);
 	return daemon_stop(&p.d);
@@ -310,6 +313,27 @@ test_drain_at_once(void **state)
 	assert_ends(0);
 }
 
+/* One that is asked, in a circle, by those who wait for it: it ends with its session. */
+static void
+test_drain_that_leaves_callers(void **state)
+{
+	int a;
+
+	(void)state;
+	leaves_callers = true;
+	start_process(1);
+	leaves_callers = false;
+	a = send_channel("auth", false);
+	send_go();
+	expect_frame(a, IPC_hello);
+	send_drain(false);
+	ask_report();
+	assert_false(ended());
+	ask(a, "settle");
+	assert_ends(0);
+	close(a);
+}
+
 static void
 test_master_gone(void **state)
 {
@@ -390,6 +414,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_life),
 		cmocka_unit_test(test_drain_at_once),
+		cmocka_unit_test(test_drain_that_leaves_callers),
 		cmocka_unit_test(test_master_gone),
 		cmocka_unit_test(test_nonsense),
 		cmocka_unit_test(test_listen),

@@ -33,6 +33,7 @@ struct hidden {
 	int		 proc_fd;	/* /proc/self/fd; -1: not opened yet */
 	struct kept_dir	 dirs[KEPT_DIRS];	/* daemon_keep_dir */
 	size_t		 ndirs;
+	int		 root;		/* daemon_root: instead of the empty one; -1: that. Not owned */
 	char		 note[128];	/* for `hermod status`: how it is confined */
 
 	struct listener	 listeners[DAEMON_FDS];

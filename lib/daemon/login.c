@@ -5,6 +5,7 @@
  */
 #include "daemon/login.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "mail/router.h"
@@ -19,7 +20,8 @@ struct login_service {
 	struct daemon	*daemon;
 	const struct login_protocol *protocol;
 	const struct login_limits *limits;
-	struct peers	*auth, *become;
+	const struct mechanism_settings *mechanisms;
+	struct peers	*auth, *become, *tls;
 	struct crowd	 crowd;
 	struct ipc_out	 out;
 };
@@ -31,11 +33,14 @@ session_free(struct login_session *s)
 {
 	struct login_service *v = s->service;
 
-	peers_cancel(s->call_peers != NULL ? s->call_peers : v->auth, s->call);
+	auth_client_end(&s->auth);
+	peers_cancel(v->become, s->call);
 	timer_clear(&s->deadline);
 	if (v->protocol->fini != NULL)
 		v->protocol->fini(s);
 	mem_free(s->state);
+	buf_fini(&s->addresses);
+	explicit_bzero(s->voucher, sizeof s->voucher);
 	buf_wipe(&s->conn.in);			/* a password may be in it */
 	conn_fini(&s->conn);
 	crowd_leave(&s->guest);
@@ -145,7 +150,6 @@ start_session(struct login_session *s, struct bytes ticket)
 	    .socket = s->conn.fd });
 	buf_fini(&reply);
 	s->guest.waiting = true;
-	s->call_peers = v->become;
 	s->call = peers_call(v->become, &v->out, BECOME_MS, on_started, s);
 }
 
@@ -154,37 +158,32 @@ start_session(struct login_session *s, struct bytes ticket)
 static void
 refused(struct login_session *s, bool unavailable, struct bytes words)
 {
-	s->exchange = 0;
 	s->service->protocol->failed(s, unavailable, words);
 	if (!unavailable && ++s->failures >= s->service->limits->failures)
 		end_with(s, s->service->protocol->enough, "too many wrong passwords");
 }
 
 static void
-on_step(void *arg, struct ipc_in *in)
+on_step(void *arg, const struct ipc_auth_step *a)
 {
 	struct login_session *s = arg;
-	struct ipc_auth_step a;
 
-	s->call = 0;
 	s->guest.waiting = false;
-	if (in == NULL || in->type != IPC_auth_step || !ipc_get_auth_step(in, &a)) {
+	if (a == NULL) {
 		refused(s, true, text("logins are not possible now; try again later"));
 	} else {
-		switch ((enum auth_result)a.result) {
+		switch ((enum auth_result)a->result) {
 		case AUTH_CONTINUE:
-			s->exchange = a.exchange;
-			s->service->protocol->challenge(s, a.challenge);
+			s->service->protocol->challenge(s, a->challenge);
 			break;
 		case AUTH_OK:
-			s->exchange = 0;
-			start_session(s, a.ticket);
+			start_session(s, a->ticket);
 			break;
 		case AUTH_FAILED:
-			refused(s, false, a.text);
+			refused(s, false, a->text);
 			break;
 		default:
-			refused(s, true, a.text);
+			refused(s, true, a->text);
 		}
 	}
 	if (!s->guest.waiting && !s->guest.ending) {
@@ -196,20 +195,10 @@ on_step(void *arg, struct ipc_in *in)
 }
 
 static void
-ask(struct login_session *s, struct channel *c)
+wait(struct login_session *s)
 {
-	struct login_service *v = s->service;
-
 	s->guest.waiting = true;
 	conn_pause(&s->conn);
-	s->call_peers = c == NULL ? v->auth : NULL;
-	if (c == NULL) {		/* nobody is there, or the exchange's auth is gone: another
-					 * auth knows no such exchange and says so */
-		s->call = peers_call(v->auth, &v->out, AUTH_MS, on_step, s);
-		return;
-	}
-	s->auth_serial = channel_serial(c);
-	s->call = channel_call(c, &v->out, AUTH_MS, on_step, s);
 }
 
 void
@@ -217,23 +206,21 @@ login_auth(struct login_session *s, struct bytes mechanism, const struct bytes *
 {
 	struct login_service *v = s->service;
 
-	ipc_put_auth_start(&v->out, 0, &(struct ipc_auth_start){
+	wait(s);
+	auth_client_start(&s->auth, &v->out, &(struct ipc_auth_start){
 	    .protocol = text(v->protocol->name), .mechanism = mechanism, .client = text(s->guest.client),
-	    .session_id = text(s->guest.id), .secure = s->secure, .has_initial = initial != NULL,
+	    .session_id = text(s->guest.id), .secure = s->secure, .tls = text(s->facts),
+	    .exporter = tls_binding_octets(&s->bindings.exporter),
+	    .end_point = tls_binding_octets(&s->bindings.end_point), .addresses = buf_bytes(&s->addresses),
+	    .voucher = bytes_of(s->voucher, s->addresses.n > 0 ? VOUCHER_OCTETS : 0), .has_initial = initial != NULL,
 	    .initial = initial ? *initial : text(NULL) });
-	ask(s, peers_pick(v->auth));
-	buf_wipe(&v->out.frame);
 }
 
 static void
 more(struct login_session *s, struct bytes response, bool cancel)
 {
-	struct login_service *v = s->service;
-
-	ipc_put_auth_more(&v->out, 0, &(struct ipc_auth_more){ .exchange = s->exchange,
-	    .cancel = cancel, .response = response });
-	ask(s, peers_by_serial(v->auth, s->auth_serial));
-	buf_wipe(&v->out.frame);
+	wait(s);
+	auth_client_more(&s->auth, &s->service->out, response, cancel);
 }
 
 void
@@ -268,6 +255,10 @@ run(struct login_session *s)
 		if (conn_choked(&s->conn))
 			break;			/* conn calls again when the client has read */
 		on = p->input(s, &rest);
+		if (s->handed_on) {
+			session_free(s);
+			return;
+		}
 		if (before != rest.n) {
 			explicit_bzero(in->p, before - rest.n);
 			buf_drop(in, before - rest.n);
@@ -290,38 +281,129 @@ on_input(void *owner)
 		run(s);
 }
 
-void
-login_accept(struct login_service *v, int fd)
+/* client: its address, as tls has seen it; NULL: it is at the other end of fd. */
+static struct login_session *
+session_new(struct login_service *v, int fd, const struct bytes *client)
 {
 	struct login_session *s = mem_alloc(sizeof *s);
-	enum crowd_verdict verdict = crowd_enter(&v->crowd, &s->guest, fd, s);
+	enum crowd_verdict verdict = client ? crowd_enter_named(&v->crowd, &s->guest, *client, s)
+	    : crowd_enter(&v->crowd, &s->guest, fd, s);
 
 	if (verdict != CROWD_WELCOME) {
 		crowd_refuse(fd, verdict == CROWD_CLOSED ? "" : v->protocol->busy);
 		mem_free(s);
-		return;
+		return NULL;
 	}
 	s->service = v;
+	s->auth = (struct auth_client){ .auth = v->auth, .answer = on_step, .arg = s };
 	s->state = mem_alloc(v->protocol->state_octets);
-	s->secure = crowd_is_loopback(&s->guest);
+	buf_init(&s->addresses, TLS_IDENTITY_MAX);
+	s->tls = client != NULL;
+	s->secure = s->tls || crowd_is_loopback(&s->guest);
 	s->may_log_in = s->secure || v->limits->insecure;
+	s->may_start_tls = !s->tls && peers_count(v->tls) > 0;
+	mechanisms_offered(v->mechanisms, 0, s->mechanisms);
 	timer_init(&s->deadline, &v->daemon->loop, on_deadline, s);
 	timer_set(&s->deadline, v->limits->timeout_ms);
 	conn_init(&s->conn, &v->daemon->loop, fd, IN_MAX, OUT_MAX, on_input, on_end, s);
+	return s;
+}
+
+void
+login_accept(struct login_service *v, int fd)
+{
+	struct login_session *s = session_new(v, fd, NULL);
+
+	if (!s)
+		return;
 	v->protocol->greet(s);
 	conn_flush(&s->conn);
 }
 
+/* ---- TLS ---- */
+
+static void
+keep(struct tls_binding *b, struct bytes octets)
+{
+	must(octets.n <= sizeof b->octets);		/* messages.def */
+	b->n = octets.n;
+	if (octets.n > 0)
+		memcpy(b->octets, octets.p, octets.n);
+}
+
+static void
+take_channel(struct login_session *s, const struct ipc_tls_client *m)
+{
+	unsigned channel = m->exporter.n + m->end_point.n > 0 ? CHANNEL_BINDS : 0;
+
+	(void)bytes_to_text(bytes_head(m->tls, sizeof s->facts - 1), s->facts, sizeof s->facts);
+	keep(&s->bindings.exporter, m->exporter);
+	keep(&s->bindings.end_point, m->end_point);
+	if (m->addresses.n > 0 && m->voucher.n == VOUCHER_OCTETS) {
+		buf_add(&s->addresses, m->addresses);
+		memcpy(s->voucher, m->voucher.p, VOUCHER_OCTETS);
+		channel |= CHANNEL_CERTIFIED;
+	}
+	mechanisms_offered(s->service->mechanisms, channel, s->mechanisms);
+}
+
+bool
+login_take(struct login_service *v, struct ipc_in *in)
+{
+	struct ipc_tls_client m = { .socket = -1 };
+	struct login_session *s;
+
+	if (in->type != IPC_tls_client || !ipc_get_tls_client(in, &m) || m.socket == -1) {
+		fd_close(&m.socket);
+		return false;
+	}
+	s = session_new(v, m.socket, &m.client);
+	if (!s)
+		return true;
+	if (m.session_id.n > 0)
+		bytes_to_text(m.session_id, s->guest.id, sizeof s->guest.id);
+	take_channel(s, &m);
+	log_debug("%s: client=%s tls=\"%s\"", s->guest.id, s->guest.client, log_text(m.tls));
+	(m.session_id.n > 0 ? v->protocol->go_on : v->protocol->greet)(s);
+	conn_flush(&s->conn);
+	return true;
+}
+
+/* The socket goes, and what was said on it is forgotten: RFC 3501 section 6.2.1, RFC 2595 section 4. */
+void
+login_start_tls(struct login_session *s, struct bytes rest, const char *ready)
+{
+	struct login_service *v = s->service;
+	struct channel *to = peers_pick(v->tls);
+
+	if (rest.n > 0) {
+		login_end(s, "octets behind STARTTLS");
+		return;
+	}
+	buf_text(&s->conn.out, ready);
+	conn_flush(&s->conn);
+	if (!to || s->conn.out.n > 0) {
+		login_end(s, to ? "replies were not read before STARTTLS" : "there is no tls");
+		return;
+	}
+	ipc_put_tls_begin(&v->out, 0, &(struct ipc_tls_begin){ .session_id = text(s->guest.id), .socket = s->conn.fd });
+	channel_send(to, &v->out);
+	s->handed_on = true;
+}
+
 struct login_service *
-login_service_new(struct daemon *d, const struct login_protocol *p, const struct login_limits *l)
+login_service_new(struct daemon *d, const struct login_protocol *p, const struct login_limits *l,
+    const struct mechanism_settings *m)
 {
 	struct login_service *v = mem_alloc(sizeof *v);
 
 	v->daemon = d;
 	v->protocol = p;
 	v->limits = l;
+	v->mechanisms = m;
 	v->auth = daemon_peers(d, "auth");
 	v->become = daemon_peers(d, "become");
+	v->tls = daemon_peers(d, "tls");
 	crowd_init(&v->crowd, d, &l->crowd, on_crowded, on_drop);
 	ipc_out_init(&v->out);
 	return v;

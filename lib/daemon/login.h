@@ -11,7 +11,11 @@
 #define DAEMON_LOGIN_H
 
 #include "base/conn.h"
+#include "daemon/auth_client.h"
 #include "daemon/crowd.h"
+#include "daemon/tls_server.h"
+#include "daemon/voucher.h"
+#include "mail/mechanisms.h"
 #include "mail/settings.h"
 
 struct login_limits {
@@ -31,6 +35,7 @@ struct login_protocol {
 	const char	*name;			/* "pop3" */
 	size_t		 state_octets;		/* of s->state */
 	void		(*greet)(struct login_session *s);
+	void		(*go_on)(struct login_session *s);	/* instead, after STARTTLS: nothing is said, nothing known */
 	/* Takes a command, or what it can, off *in. True: something was complete, which counts as progress; call again.
 	 * False: no more until there is more input, or an answer. Called while nothing is awaited. */
 	bool		(*input)(struct login_session *s, struct bytes *in);
@@ -50,11 +55,19 @@ struct login_session {
 	struct guest	 guest;
 	bool		 secure;		/* TLS, or a loopback address */
 	bool		 may_log_in;		/* a password may come here: `secure`, or allow_insecure_auth */
+	bool		 tls;			/* it is behind a handshake */
+	bool		 may_start_tls;		/* there is a tls to hand the socket to, and it has not been */
+	char		 mechanisms[MECHANISMS_MAX];	/* that may_log_in is by: mail/mechanisms.h */
 	/* private */
 	struct timer	 deadline;
-	uint64_t	 exchange, auth_serial, call;
-	struct peers	*call_peers;		/* whom the call asks; NULL: the channel of auth_serial */
+	struct auth_client auth;
+	uint64_t	 call;			/* to become */
 	unsigned	 failures;
+	bool		 handed_on;		/* tls has the socket */
+	char		 facts[TLS_SERVER_FACTS_MAX];	/* of the TLS session, as tls says; empty: none */
+	struct tls_bindings bindings;
+	struct buf	 addresses;		/* owned: of the client's certificate, and that tls says so */
+	unsigned char	 voucher[VOUCHER_OCTETS];
 };
 
 /* The life of a login process, in login_main.c: starts, confines, serves this protocol, stops; its exit status. name:
@@ -62,9 +75,10 @@ struct login_session {
 int		 login_main(const char *name, const struct login_protocol *p);
 
 struct login_service	*login_service_new(struct daemon *d, const struct login_protocol *p,
-			    const struct login_limits *l);
+			    const struct login_limits *l, const struct mechanism_settings *m);
 void		 login_service_free(struct login_service **v);
 void		 login_accept(struct login_service *v, int fd);		/* fd is taken */
+bool		 login_take(struct login_service *v, struct ipc_in *in);	/* a frame of tls */
 uint32_t	 login_sessions(const struct login_service *v);
 void		 login_drain(struct login_service *v);
 void		 login_stop(struct login_service *v);	/* after login_drain: clients that we wait for are sent away */
@@ -73,6 +87,9 @@ void		 login_stop(struct login_service *v);	/* after login_drain: clients that w
 void		 login_auth(struct login_session *s, struct bytes mechanism, const struct bytes *initial);
 void		 login_respond(struct login_session *s, struct bytes response);
 void		 login_cancel(struct login_session *s);
+/* STARTTLS was said; rest: what came behind it. ready: the answer that lets the client begin. The session goes on in a new
+ * one, behind the handshake; with octets in rest it ends, which look protected (CVE-2011-0411). */
+void		 login_start_tls(struct login_session *s, struct bytes rest, const char *ready);
 /* Ends it when what is in out has been sent. why: for the journal, NULL: nothing to say. */
 void		 login_end(struct login_session *s, const char *why);
 

@@ -4,7 +4,9 @@
  * leaves its report. The sanitizers write into memory; when they end the process,
  * that is copied into the directory which log_path in ASAN_OPTIONS names.
  */
-#ifdef __SANITIZE_ADDRESS__
+#include "config.h"
+
+#ifdef HERMOD_SANITIZED
 
 #include <fcntl.h>
 #include <sanitizer/common_interface_defs.h>

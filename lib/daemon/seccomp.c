@@ -41,7 +41,7 @@
 #endif
 
 /* AddressSanitizer looks around when it finds something. */
-#ifdef __SANITIZE_ADDRESS__
+#ifdef HERMOD_SANITIZED
 #define KEEP_SANITIZED	0u
 #else
 #define KEEP_SANITIZED	~0u		/* nobody has all bits */

@@ -7,6 +7,7 @@
 #include "daemon/smtp_session.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -14,6 +15,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "daemon/auth_client.h"
 #include "daemon/crowd.h"
 
 #define IN_MAX		65536
@@ -22,6 +24,7 @@
 #define ANSWER_MS	60000		/* router */
 #define OPEN_MS		60000		/* cleanup: a queue file */
 #define COMMIT_MS	300000		/* cleanup: on disk; RFC 5321 section 4.5.3.2.6 gives the client 10 min */
+#define HANDSHAKE_MS	60000		/* all of it */
 #define LINGER_MS	10000		/* for the last reply */
 #define PROGRESS	1024		/* octets of content that count */
 #define SPARES		8		/* files for messages to come, at most one of each cleanup */
@@ -39,9 +42,12 @@ struct session {
 	uint64_t	 began_ms;
 	uint64_t	 progress_octets;	/* of content, when progress was last seen */
 	bool		 greeted;
+	struct buf	 addresses;		/* owned: of the client's certificate */
+	char		 tls[TLS_SERVER_FACTS_MAX]; /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty: in clear */
 	int		 file;			/* the queue file, -1: none; owned */
 	uint64_t	 cleanup;		/* channel_serial of the cleanup that has the draft */
-	uint64_t	 rcpt_call;
+	uint64_t	 router_call;
+	struct auth_client auth;
 	struct asked	*asked;			/* owned by the call */
 };
 
@@ -60,7 +66,10 @@ struct smtp_service {
 	struct daemon	*daemon;
 	const struct smtp_rules *rules;
 	const struct smtp_limits *limits;
-	struct peers	*router, *cleanup;
+	struct tls_server *tls;
+	struct peers	*router, *cleanup, *auth;	/* auth: NULL where nobody logs in */
+	struct quota	*quota;			/* owned; NULL where nobody logs in */
+	const struct voucher_key *voucher;	/* borrowed; NULL where nobody logs in */
 	struct crowd	 crowd;
 	struct spare	 spare[SPARES];
 	size_t		 nspare;
@@ -152,9 +161,13 @@ session_free(struct session *s)
 	fd_close(&s->file);
 	if (s->asked != NULL)
 		s->asked->session = NULL;
-	peers_cancel(v->router, s->rcpt_call);
+	peers_cancel(v->router, s->router_call);
+	auth_client_end(&s->auth);
+	if (v->auth)
+		buf_wipe(&s->conn.in);		/* a password may be in it */
 	timer_clear(&s->deadline);
 	smtp_server_fini(&s->smtp);
+	buf_fini(&s->addresses);
 	conn_fini(&s->conn);
 	crowd_leave(&s->guest);
 	mem_free(s);
@@ -177,7 +190,10 @@ on_end(void *owner, enum conn_end why)
 {
 	struct session *s = owner;
 
-	if (s->smtp.ended_by != NULL)
+	if (why == CONN_TLS && s->conn.tls == CONN_HANDSHAKE)
+		log_info("%s: client=%s TLS handshake failed: %s", s->guest.id, s->guest.client,
+		    tls_server_why(&s->conn));
+	else if (s->smtp.ended_by != NULL)
 		log_info("%s: client=%s session ended: %s", s->guest.id, s->guest.client, s->smtp.ended_by);
 	else if (!s->guest.ending && smtp_server_busy(&s->smtp))
 		log_info("%s: client=%s session ended in a transaction: %s", s->guest.id, s->guest.client,
@@ -229,6 +245,15 @@ progress(struct session *s)
 }
 
 static void
+greet_now(struct session *s)
+{
+	s->greeted = true;
+	smtp_server_greet(&s->smtp);
+	progress(s);
+	conn_flush(&s->conn);
+}
+
+static void
 on_deadline(void *arg)
 {
 	struct session *s = arg;
@@ -237,11 +262,13 @@ on_deadline(void *arg)
 		set_deadline(s);
 		return;
 	}
+	if (s->conn.tls == CONN_HANDSHAKE) {
+		log_info("%s: client=%s TLS handshake failed: it took too long", s->guest.id, s->guest.client);
+		session_free(s);
+		return;
+	}
 	if (!s->greeted) {		/* nobody talked before the greeting */
-		s->greeted = true;
-		smtp_server_greet(&s->smtp);
-		progress(s);
-		conn_flush(&s->conn);
+		greet_now(s);
 		return;
 	}
 	end_session(s, "timeout", 421, "4.4.2 waited too long for you; closing");
@@ -275,18 +302,45 @@ on_drop(void *session)
 
 /* ---- questions and answers ---- */
 
+/* False: the account has had its share, which is the answer then, in words. */
+static bool
+take_share(struct session *s, struct ipc_rcpt_answer *a, char words[QUOTA_WORDS])
+{
+	struct smtp_service *v = s->service;
+	struct quota_answer q = quota_take(v->quota, buf_bytes(&s->smtp.account), s->smtp.rcpts_given == 0, clock_mono_ms());
+	bool messages = q.verdict == QUOTA_MESSAGES;
+	unsigned long long limit = messages ? v->limits->quota.messages : v->limits->quota.recipients;
+
+	if (q.verdict == QUOTA_FINE)
+		return true;
+	if (q.first)
+		log_warn("%s: account=%s client=%s has sent %s%llu %s within an hour (submission_%s_per_hour): "
+		    "no more for %u min", s->guest.id, log_value(buf_bytes(&s->smtp.account)), s->guest.client,
+		    messages ? "" : "to ", limit, messages ? "messages" : "recipients", messages ? "messages" : "recipients",
+		    (unsigned)(q.left_s + 59) / 60);
+	quota_words(v->quota, &q, words);
+	*a = (struct ipc_rcpt_answer){ .verdict = NO, .code = QUOTA_CODE, .reply = text(words) };
+	return false;
+}
+
 static void
 on_checked(void *arg, struct ipc_in *in)
 {
 	struct session *s = arg;
+	size_t given = s->smtp.rcpts_given;
 	struct ipc_rcpt_answer a;
+	char words[QUOTA_WORDS];
+	bool counted;
 
-	s->rcpt_call = 0;
+	s->router_call = 0;
 	s->guest.waiting = false;
 	if (in == NULL || in->type != IPC_rcpt_answer || !ipc_get_rcpt_answer(in, &a)
 	    || (a.verdict == NO && (a.code < 400 || a.code > 599)))
 		memset(&a, 0, sizeof a);	/* NOT_SURE */
+	counted = a.verdict == YES && s->service->quota != NULL && take_share(s, &a, words);
 	smtp_server_checked(&s->smtp, (enum verdict)a.verdict, a.code, a.reply, a.routes);
+	if (counted && s->smtp.rcpts_given == given)
+		quota_give_back(s->service->quota, buf_bytes(&s->smtp.account), given == 0);
 	run(s);
 }
 
@@ -296,12 +350,79 @@ ask_rcpt(struct session *s)
 	struct smtp_service *v = s->service;
 
 	ipc_put_rcpt_check(&v->out, 0, &(struct ipc_rcpt_check){
-	    .client_class = CLIENT_STRANGER, .client = text(s->guest.client),
+	    .client_class = s->smtp.account.n > 0 ? CLIENT_ACCOUNT : CLIENT_STRANGER, .client = text(s->guest.client),
 	    .sender = s->smtp.envelope.sender, .recipient = s->smtp.asked.original,
 	    .smtputf8 = s->smtp.envelope.smtputf8 });
 	s->guest.waiting = true;
-	s->rcpt_call = peers_call(v->router, &v->out, ANSWER_MS, on_checked, s);
+	s->router_call = peers_call(v->router, &v->out, ANSWER_MS, on_checked, s);
 }
+
+static void
+on_sender_checked(void *arg, struct ipc_in *in)
+{
+	struct session *s = arg;
+	struct ipc_sender_answer a = { .verdict = NOT_SURE };
+
+	s->router_call = 0;
+	s->guest.waiting = false;
+	if (in == NULL || in->type != IPC_sender_answer || !ipc_get_sender_answer(in, &a))
+		a.verdict = NOT_SURE;
+	smtp_server_sender_checked(&s->smtp, (enum verdict)a.verdict);
+	run(s);
+}
+
+static void
+ask_sender(struct session *s)
+{
+	struct smtp_service *v = s->service;
+
+	ipc_put_sender_check(&v->out, 0, &(struct ipc_sender_check){
+	    .account = buf_bytes(&s->smtp.account), .address = s->smtp.from.asked });
+	s->guest.waiting = true;
+	s->router_call = peers_call(v->router, &v->out, ANSWER_MS, on_sender_checked, s);
+}
+
+/* ---- logins ---- */
+
+static void
+on_step(void *arg, const struct ipc_auth_step *a)
+{
+	struct session *s = arg;
+
+	s->guest.waiting = false;
+	if (a != NULL && a->result == AUTH_CONTINUE && !s->smtp.auth.cancel)
+		smtp_server_challenged(&s->smtp, a->challenge);
+	else if (a != NULL && a->result == AUTH_OK && !s->smtp.auth.cancel && a->account.n > 0)
+		smtp_server_logged_in(&s->smtp, a->account);
+	else
+		smtp_server_not_logged_in(&s->smtp, a == NULL || a->result != AUTH_FAILED, a ? a->text : text(NULL));
+	run(s);
+}
+
+static void
+ask_auth(struct session *s)
+{
+	struct smtp_service *v = s->service;
+	struct bytes octets = buf_bytes(&s->smtp.auth.octets);
+	struct tls_bindings bindings;
+	unsigned char voucher[VOUCHER_OCTETS];
+	struct bytes addresses = buf_bytes(&s->addresses);
+
+	s->guest.waiting = true;
+	if (s->smtp.auth.exchange) {
+		auth_client_more(&s->auth, &v->out, octets, s->smtp.auth.cancel);
+		return;
+	}
+	tls_server_bindings(&s->conn, &bindings);
+	auth_client_start(&s->auth, &v->out, &(struct ipc_auth_start){
+	    .protocol = text("smtp"), .mechanism = text(s->smtp.auth.mechanism), .client = text(s->guest.client),
+	    .session_id = text(s->guest.id), .secure = s->smtp.tls.n > 0 || crowd_is_loopback(&s->guest), .tls = text(s->tls),
+	    .exporter = tls_binding_octets(&bindings.exporter), .end_point = tls_binding_octets(&bindings.end_point),
+	    .addresses = addresses, .voucher = addresses.n > 0 ? voucher_make(v->voucher, addresses, clock_mono_ms(), voucher)
+	    : text(NULL), .has_initial = s->smtp.auth.initial, .initial = octets });
+}
+
+/* ---- cleanup ---- */
 
 static void
 on_opened(void *arg, struct ipc_in *in)
@@ -378,10 +499,28 @@ static void
 log_queued(const struct session *s)
 {
 	const struct envelope *e = &s->smtp.envelope;
+	char priority[32] = "";
 
-	log_info("%s: from=<%s> size=%llu nrcpt=%zu client=%s helo=%s proto=%.*s session=%s",
-	    s->smtp.queue_id, log_text(e->sender), (unsigned long long)s->smtp.octets, e->nrcpts,
-	    s->guest.client, log_text(e->helo), BYTES_FMT(e->protocol), s->guest.id);
+	if (e->mt_priority != 0)		/* RFC 6710 section 4.1 */
+		snprintf(priority, sizeof priority, " priority=%d", (int)e->mt_priority);
+	log_info("%s: from=<%s> size=%llu nrcpt=%zu client=%s helo=%s proto=%.*s%s%s%s%s%s%s session=%s message-id=<%s>",
+	    s->smtp.queue_id, log_value(e->sender), (unsigned long long)s->smtp.octets, e->nrcpts,
+	    s->guest.client, log_text(e->helo), BYTES_FMT(e->protocol), s->tls[0] ? " tls=\"" : "", s->tls,
+	    s->tls[0] ? "\"" : "", e->account.n > 0 ? " account=" : "", e->account.n > 0 ? log_value(e->account) : "",
+	    priority, s->guest.id,
+	    log_value(message_id_text(s->smtp.message_id)));
+}
+
+/* What was refused is looked for later by its addresses, while it has no queue id. */
+static void
+on_refused(void *arg, unsigned code, const char *words)
+{
+	const struct session *s = arg;
+	bool rcpt = s->smtp.asked.original.n > 0 && !s->smtp.head, mail = s->smtp.mail != NULL;
+
+	log_info("%s: client=%s%s%s%s%s%s%s refused: %u %s", s->guest.id, s->guest.client, mail ? " from=<" : "",
+	    mail ? log_value(s->smtp.envelope.sender) : "", mail ? ">" : "", rcpt ? " to=<" : "",
+	    rcpt ? log_value(s->smtp.asked.original) : "", rcpt ? ">" : "", code, log_text(text(words)));
 }
 
 static void
@@ -403,9 +542,12 @@ on_committed(void *arg, struct ipc_in *in)
 	if (a.status == COMMIT_OK)
 		log_queued(s);
 	else if (a.status == COMMIT_REFUSED)
-		log_info("%s: client=%s refused after its content: %s", s->smtp.queue_id, s->guest.client,
-		    log_text(a.reply));
+		log_info("%s: client=%s from=<%s> refused after its content: %s session=%s message-id=<%s>",
+		    s->smtp.queue_id, s->guest.client, log_value(s->smtp.envelope.sender), log_text(a.reply), s->guest.id,
+		    log_value(message_id_text(s->smtp.message_id)));
+	s->smtp.refused = a.status == COMMIT_REFUSED ? NULL : on_refused;	/* it was told */
 	smtp_server_committed(&s->smtp, (enum commit_status)a.status, a.reply);
+	s->smtp.refused = on_refused;
 	run(s);
 }
 
@@ -460,6 +602,35 @@ ask_commit(struct session *s)
 	ask_cleanup(s, c, COMMIT_MS, on_committed);
 }
 
+/* ---- TLS ---- */
+
+static void
+on_ready(void *owner)
+{
+	struct session *s = owner;
+	struct tls_bindings bindings;
+
+	if (s->guest.ending || !tls_server_facts(&s->conn, s->tls))
+		return;
+	tls_server_bindings(&s->conn, &bindings);
+	s->smtp.channel = bindings.exporter.n + bindings.end_point.n > 0 ? CHANNEL_BINDS : 0;
+	if (s->service->voucher && tls_server_identity(&s->conn, s->guest.id, s->guest.client, &s->addresses))
+		s->smtp.channel |= CHANNEL_CERTIFIED;
+	smtp_server_secured(&s->smtp, text(s->tls));
+	if (!s->greeted)
+		greet_now(s);		/* TLS from the start */
+	progress(s);
+}
+
+static void
+start_tls(struct session *s)
+{
+	if (s->conn.tls == CONN_HANDSHAKE)
+		return;			/* it goes on */
+	must(tls_server_start(s->service->tls, &s->conn, "smtp"));	/* smtp_server has looked at what came behind */
+	timer_set(&s->deadline, HANDSHAKE_MS);
+}
+
 /* ---- the loop of one session ---- */
 
 /* True: go on at once. */
@@ -470,6 +641,12 @@ serve(struct session *s, enum smtp_wants wants)
 	case SMTP_WANTS_RCPT:
 		ask_rcpt(s);
 		return false;
+	case SMTP_WANTS_SENDER:
+		ask_sender(s);
+		return false;
+	case SMTP_WANTS_AUTH:
+		ask_auth(s);
+		return false;
 	case SMTP_WANTS_OPEN:
 		ask_open(s);
 		return !s->guest.waiting;
@@ -477,6 +654,9 @@ serve(struct session *s, enum smtp_wants wants)
 		if (write_content(s))
 			ask_commit(s);
 		return !s->guest.waiting;
+	case SMTP_WANTS_TLS:
+		start_tls(s);
+		return false;
 	case SMTP_WANTS_CLOSE:
 		close_session(s);
 		return false;
@@ -497,6 +677,8 @@ run(struct session *s)
 		struct bytes rest = buf_bytes(in);
 		enum smtp_wants wants = smtp_server_input(&s->smtp, &rest);
 
+		if (s->service->auth && !s->smtp.opened)
+			explicit_bzero(in->p, in->n - rest.n);	/* a password may be in it */
 		buf_drop(in, in->n - rest.n);
 		if (s->smtp.abandon)
 			drop_file(s);
@@ -562,14 +744,11 @@ greet(struct session *s)
 		timer_set(&s->deadline, s->service->limits->greet_delay_ms);
 		return;
 	}
-	s->greeted = true;
-	smtp_server_greet(&s->smtp);
-	progress(s);
-	conn_flush(&s->conn);
+	greet_now(s);
 }
 
 void
-smtp_service_accept(struct smtp_service *v, int fd)
+smtp_service_accept(struct smtp_service *v, int fd, bool tls)
 {
 	struct session *s = mem_alloc(sizeof *s);
 	enum crowd_verdict verdict = crowd_enter(&v->crowd, &s->guest, fd, s);
@@ -587,20 +766,36 @@ smtp_service_accept(struct smtp_service *v, int fd)
 	s->began_ms = clock_mono_ms();
 	timer_init(&s->deadline, &v->daemon->loop, on_deadline, s);
 	conn_init(&s->conn, &v->daemon->loop, fd, IN_MAX, OUT_MAX, on_input, on_end, s);
+	s->conn.on_ready = on_ready;
+	buf_init(&s->addresses, TLS_IDENTITY_MAX);
 	smtp_server_init(&s->smtp, v->rules, &s->conn.out, text(s->guest.client), s->guest.id);
-	greet(s);
+	s->smtp.refused = on_refused;
+	s->smtp.refused_arg = s;
+	s->smtp.secure = crowd_is_loopback(&s->guest) || v->rules->insecure_auth;
+	s->auth = (struct auth_client){ .auth = v->auth, .answer = on_step, .arg = s };
+	if (tls) {
+		smtp_server_expect_tls(&s->smtp);
+		start_tls(s);
+	} else {
+		greet(s);
+	}
 }
 
 struct smtp_service *
-smtp_service_new(struct daemon *d, const struct smtp_rules *rules, const struct smtp_limits *limits)
+smtp_service_new(struct daemon *d, const struct smtp_rules *rules, const struct smtp_limits *limits,
+    struct tls_server *tls, const struct voucher_key *voucher)
 {
 	struct smtp_service *v = mem_alloc(sizeof *v);
 
 	v->daemon = d;
 	v->rules = rules;
 	v->limits = limits;
+	v->tls = tls;
 	v->router = daemon_peers(d, "router");
 	v->cleanup = daemon_peers(d, "cleanup");
+	v->auth = rules->mechanisms[0] ? daemon_peers(d, "auth") : NULL;
+	v->voucher = voucher;
+	v->quota = rules->mechanisms[0] ? quota_new(&limits->quota, daemon_file(d, "tallies")) : NULL;
 	crowd_init(&v->crowd, d, &limits->crowd, on_crowded, on_drop);
 	timer_init(&v->spare_old, &d->loop, drop_old_spares, v);
 	ipc_out_init(&v->out);
@@ -616,6 +811,7 @@ smtp_service_free(struct smtp_service **service)
 	if (v == NULL)
 		return;
 	crowd_fini(&v->crowd);
+	quota_free(&v->quota);
 	timer_clear(&v->spare_old);
 	for (size_t i = 0; i < v->nspare; i++)	/* cleanup sees its channel close */
 		fd_close(&v->spare[i].file);
@@ -625,14 +821,20 @@ smtp_service_free(struct smtp_service **service)
 	*service = NULL;
 }
 
-uint32_t
-smtp_service_sessions(const struct smtp_service *v)
+struct quota *
+smtp_service_quota(struct smtp_service *v)
 {
-	return v->crowd.count;
+	return v->quota;
+}
+
+uint32_t
+smtp_service_sessions(void *service)
+{
+	return ((struct smtp_service *)service)->crowd.count;
 }
 
 void
-smtp_service_drain(struct smtp_service *v)
+smtp_service_drain(void *service)
 {
-	crowd_drain(&v->crowd);
+	crowd_drain(&((struct smtp_service *)service)->crowd);
 }

@@ -18,8 +18,10 @@ worker_wait(struct worker_socket *w, short events, uint64_t ms, bool idle)
 		struct pollfd p[2] = { { .fd = w->fd, .events = events }, { .fd = w->stopping ? -1 : w->stop } };
 		int n;
 
-		if (w->stopping && idle)
+		if (w->stopping && (idle || now >= w->stop_end))
 			return WORKER_STOP;
+		if (w->stopping && end > w->stop_end)
+			end = w->stop_end;
 		n = poll(p, 2, now >= end ? 0 : (int)(end - now));
 		if (n == -1 && errno != EINTR)
 			return WORKER_GONE;
@@ -27,6 +29,7 @@ worker_wait(struct worker_socket *w, short events, uint64_t ms, bool idle)
 			return w->stopping ? WORKER_STOP : WORKER_SILENT;
 		if (n > 0 && p[1].revents != 0) {
 			w->stopping = true;
+			w->stop_end = now + WORKER_STOP_ALL_MS;
 			if (end > now + WORKER_STOP_MS)
 				end = now + WORKER_STOP_MS;
 		} else if (n > 0) {

@@ -12,11 +12,13 @@
 #include <stdint.h>
 
 #define WORKER_STOP_MS	2000	/* without progress, for what was under way when the suite began to stop */
+#define WORKER_STOP_ALL_MS 4000	/* with it: then it is dropped in order, before become kills */
 
 struct worker_socket {
 	int	fd;		/* the client; borrowed */
 	int	stop;		/* end of file: the suite stops. -1: nobody says so. Borrowed */
 	bool	stopping;	/* it was seen */
+	uint64_t stop_end;	/* private: when it is over with, whatever comes */
 };
 
 enum worker_wait {
@@ -29,7 +31,7 @@ enum worker_wait {
 /*
  * Waits until the socket is ready for `events` (poll(2)). idle: nothing is under way with the client, so a stop
  * ends the wait at once, even when the client has just said something; else it ends a wait that has
- * lasted for WORKER_STOP_MS since.
+ * lasted for WORKER_STOP_MS since, and all waits WORKER_STOP_ALL_MS after it.
  */
 enum worker_wait worker_wait(struct worker_socket *w, short events, uint64_t ms, bool idle);
 

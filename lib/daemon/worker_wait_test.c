@@ -99,6 +99,27 @@ test_busy(void **state)
 	assert_int_equal(worker_wait(&w, POLLIN, 10, false), WORKER_STOP);
 }
 
+/* A client that goes on and on is at its end all the same. */
+static void
+test_never_idle(void **state)
+{
+	uint64_t began = clock_mono_ms(), took;
+	char c;
+
+	(void)state;
+	begin_stop();
+	do {
+		say("x", 1);
+		took = clock_mono_ms() - began;
+		assert_true(took < 10 * WORKER_STOP_ALL_MS);
+		usleep(1000);
+		if (worker_wait(&w, POLLIN, 60000, false) == WORKER_STOP)
+			break;
+		assert_int_equal(read(w.fd, &c, 1), 1);
+	} while (true);
+	assert_true(took >= WORKER_STOP_ALL_MS - 100);
+}
+
 static void
 test_client_gone(void **state)
 {
@@ -114,7 +135,8 @@ int
 main(void)
 {
 #define ROW(f)	cmocka_unit_test_setup_teardown(f, begin, end)
-	const struct CMUnitTest tests[] = { ROW(test_no_stop), ROW(test_idle), ROW(test_busy), ROW(test_client_gone) };
+	const struct CMUnitTest tests[] = { ROW(test_no_stop), ROW(test_idle), ROW(test_busy), ROW(test_never_idle),
+	    ROW(test_client_gone) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

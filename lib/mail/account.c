@@ -8,8 +8,6 @@
 #include "base/mem.h"
 #include "mail/account.h"
 
-const char *const account_formats[] = { "maildir", "mbox", NULL };
-
 /* ---- a row ------------------------------------------------------------------------- */
 
 enum field { PASSWORD, SCRAM_SHA_1, SCRAM_SHA_256, MAILBOX, UID, GID, STATE, FIELDS };
@@ -44,11 +42,8 @@ is_mailbox(struct bytes s)
 	struct bytes path = s, format = bytes_cut(&path, ':');
 
 	if ((!bytes_eq(format, text("maildir")) && !bytes_eq(format, text("mbox")))
-	    || path.n < 2 || path.n > 1000 || path.p[0] != '/')
+	    || path.n < 2 || path.n > 1000 || path.p[0] != '/' || bytes_has_control(path))
 		return false;
-	for (size_t i = 0; i < path.n; i++)
-		if (path.p[i] < ' ' || path.p[i] == 0x7f)
-			return false;
 	while (path.n > 0) {
 		struct bytes part = bytes_cut(&path, '/');
 
@@ -185,7 +180,8 @@ account_is_pattern(const char *value, char *why, size_t cap)
 
 struct accounts {
 	const struct account_settings *s;	/* borrowed */
-	struct table	*map, *passwd;		/* owned; NULL: none */
+	struct table	*map, *sasldb, *passwd;	/* owned; NULL: none */
+	struct account_memo *memo;		/* borrowed; NULL: none */
 	struct buf	 row;
 };
 
@@ -203,6 +199,11 @@ accounts_open(const struct account_settings *s, char *why, size_t cap)
 		if (good && why[0] != '\0')
 			log_warn("table %s: nobody has an account until it is right", why);
 	}
+	if (good && s->sasldb_file[0] != '\0') {
+		good = (a->sasldb = table_open_sasldb(s->sasldb_file, why, cap)) != NULL;
+		if (good && why[0] != '\0')
+			log_warn("sasldb_file %s: nobody of it has an account until it is right", why);
+	}
 	if (good && s->system_accounts) {
 		good = (a->passwd = table_open_passwd(s->passwd_file, why, cap)) != NULL;
 		if (good && why[0] != '\0')
@@ -219,6 +220,7 @@ accounts_close(struct accounts **a)
 	if (!*a)
 		return;
 	table_close(&(*a)->map);
+	table_close(&(*a)->sasldb);
 	table_close(&(*a)->passwd);
 	buf_wipe(&(*a)->row);
 	mem_free(*a);
@@ -232,9 +234,12 @@ accounts_directory(const struct account_settings *s, size_t i, char dst[1024])
 
 	if (s->account_map[0] != '\0' && i-- == 0)
 		return table_directory(s->account_map, dst);
-	if (!s->system_accounts || i != 0)
+	if (s->sasldb_file[0] != '\0' && i-- == 0)
+		snprintf(spec, sizeof spec, "text:%s", s->sasldb_file);
+	else if (s->system_accounts && i == 0)
+		snprintf(spec, sizeof spec, "text:%s", s->passwd_file);
+	else
 		return false;
-	snprintf(spec, sizeof spec, "text:%s", s->passwd_file);
 	return table_directory(spec, dst);
 }
 
@@ -265,6 +270,43 @@ get_virtual(struct accounts *a, struct bytes name, struct arena *arena, struct a
 		v = NOT_SURE;
 	}
 	return v;
+}
+
+/* Of who has no row of ours: all that is not said is as mail_directory, mail_uid and mail_gid have it. whose: for the journal. */
+static enum verdict
+finish_foreign(const struct accounts *a, struct bytes name, const char *whose, struct arena *arena, struct account *out)
+{
+	if (!finish_virtual(a, name, arena, out))
+		log_warn("account %s: %s does not say where its mailbox is, and its name cannot be a folder's", log_text(name), whose);
+	else if (out->uid == 0 || out->gid == 0)
+		log_warn("account %s: %s does not say its uid and gid, and neither do mail_uid and mail_gid", log_text(name), whose);
+	else
+		return YES;
+	return NOT_SURE;
+}
+
+static enum verdict
+get_sasldb(struct accounts *a, struct bytes name, struct arena *arena, struct account *out)
+{
+	size_t at = bytes_rfind(name, '@');
+	struct buf key;
+	enum verdict v;
+
+	if (!a->sasldb || at == name.n)
+		return NO;
+	buf_init(&key, ACCOUNT_NAME_MAX + 32);
+	buf_add(&key, bytes_head(name, at));
+	buf_char(&key, '\0');
+	buf_add(&key, bytes_skip(name, at + 1));
+	buf_char(&key, '\0');
+	buf_text(&key, "userPassword");
+	v = table_get(a->sasldb, buf_bytes(&key), &a->row);
+	buf_fini(&key);
+	if (v != YES)
+		return v;
+	*out = (struct account){ .secret = arena_copy(arena, buf_bytes(&a->row)) };
+	buf_wipe(&a->row);
+	return finish_foreign(a, name, "sasldb_file", arena, out);
 }
 
 /* passwd(5): what follows name and colon is password:uid:gid:gecos:home:shell. */
@@ -312,9 +354,52 @@ get_any(struct accounts *a, struct bytes name, struct arena *arena, struct accou
 {
 	enum verdict v = get_virtual(a, name, arena, out);
 
+	if (v == NO)
+		v = get_sasldb(a, name, arena, out);
 	if (v == NO && bytes_find(name, '@') == name.n)
 		v = get_system(a, name, arena, out);
 	return v;
+}
+
+static bool
+is_name(struct bytes name)
+{
+	return name.n > 0 && name.n <= ACCOUNT_NAME_MAX && bytes_find(name, '\0') == name.n;
+}
+
+bool
+accounts_directory_name(struct bytes name, struct arena *arena, struct bytes *out)
+{
+	if (!is_name(name) || bytes_has_control(name) || bytes_find(name, ' ') < name.n)
+		return false;
+	*out = lower(name, 0, arena);
+	return true;
+}
+
+void
+accounts_remember(struct accounts *a, struct account_memo *memo)
+{
+	a->memo = memo;
+}
+
+bool
+accounts_want(const struct accounts *a)
+{
+	return a->memo && a->memo->wanted > 0;
+}
+
+static enum verdict
+get_directory(struct accounts *a, struct bytes name, struct arena *arena, struct account *out)
+{
+	struct bytes asked;
+	enum verdict v;
+
+	if (a->s->directory == 0 || !accounts_directory_name(name, arena, &asked))
+		return NO;
+	if (!a->memo)
+		return NOT_SURE;
+	v = account_memo_get(a->memo, asked, out);
+	return v == YES ? finish_foreign(a, asked, "the directory", arena, out) : v;
 }
 
 enum verdict
@@ -323,14 +408,16 @@ accounts_get(struct accounts *a, struct bytes name, struct arena *arena, struct 
 	struct bytes as_is, all;
 	enum verdict v;
 
-	if (name.n == 0 || name.n > ACCOUNT_NAME_MAX || bytes_find(name, '\0') < name.n)
+	if (!is_name(name))
 		return NO;
 	as_is = lower(name, bytes_rfind(name, '@'), arena);
 	v = get_any(a, as_is, arena, out);
 	if (v != NO)
 		return v;
 	all = lower(name, 0, arena);
-	return bytes_eq(all, as_is) ? NO : get_any(a, all, arena, out);
+	if (!bytes_eq(all, as_is))
+		v = get_any(a, all, arena, out);
+	return v == NO ? get_directory(a, all, arena, out) : v;
 }
 
 struct walk {

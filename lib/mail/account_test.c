@@ -3,9 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <time.h>
 #include <cmocka.h>
 
-#include "base/clock.h"
 #include "mail/account.h"
 
 static const struct { const char *row; bool ok; } rows[] = {
@@ -150,6 +150,16 @@ test_passwords(void **state)
 	arena_free(&arena);
 }
 
+/* By this process: the machine may have other work. */
+static uint64_t
+worked_us(void)
+{
+	struct timespec t;
+
+	assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 /* Unknown users, wrong passwords and overlong ones cost the same work (CVE-2026-27856). */
 static void
 test_time(void **state)
@@ -165,21 +175,90 @@ test_time(void **state)
 	account_password_ready();
 	assert_true(account_set_password(&a, arena, text("correct horse")));
 	for (int i = 0; i < ROUNDS; i++) {
-		uint64_t at = (uint64_t)clock_wall_us();
+		uint64_t at = worked_us();
 
 		account_check_password(&a, text("wrong"), false);
-		t[0] += (uint64_t)clock_wall_us() - at;
-		at = (uint64_t)clock_wall_us();
+		t[0] += worked_us() - at;
+		at = worked_us();
 		account_check_password(NULL, text("wrong"), false);
-		t[1] += (uint64_t)clock_wall_us() - at;
-		at = (uint64_t)clock_wall_us();
+		t[1] += worked_us() - at;
+		at = worked_us();
 		account_check_password(&a, bytes_of(longest, sizeof longest), false);
-		t[2] += (uint64_t)clock_wall_us() - at;
+		t[2] += worked_us() - at;
 	}
 	for (int i = 1; i < 3; i++)
 		if (t[i] * 3 < t[0] || t[0] * 3 < t[i])
 			fail_msg("%llu us and %llu us", (unsigned long long)t[0], (unsigned long long)t[i]);
 	arena_free(&arena);
+}
+
+/* They look like anybody's, always the same, and nothing fits. */
+static void
+test_fake_keys(void **state)
+{
+	static const unsigned char secret[ACCOUNT_SECRET] = { 1 }, other[ACCOUNT_SECRET] = { 2 };
+	struct arena *arena = arena_new(1 << 16);
+	struct account real = { 0 }, a = { 0 }, b = { 0 };
+
+	(void)state;
+	assert_true(account_set_password(&real, arena, text("x")));
+	account_fake_keys(secret, text("nobody@a.example"), arena, &a);
+	assert_int_equal(a.scram_sha_1.n, real.scram_sha_1.n);
+	assert_int_equal(a.scram_sha_256.n, real.scram_sha_256.n);
+	assert_true(bytes_starts(a.scram_sha_1, text("8192:")) && bytes_starts(a.scram_sha_256, text("8192:")));
+	assert_true(bytes_find(a.scram_sha_256, '$') == bytes_find(real.scram_sha_256, '$'));
+	account_fake_keys(secret, text("NoBody@A.Example"), arena, &b);
+	assert_true(bytes_eq(a.scram_sha_1, b.scram_sha_1) && bytes_eq(a.scram_sha_256, b.scram_sha_256));
+	account_fake_keys(secret, text("nobody@b.example"), arena, &b);
+	assert_false(bytes_eq(a.scram_sha_1, b.scram_sha_1) || bytes_eq(a.scram_sha_256, b.scram_sha_256));
+	account_fake_keys(other, text("nobody@a.example"), arena, &b);
+	assert_false(bytes_eq(a.scram_sha_1, b.scram_sha_1) || bytes_eq(a.scram_sha_256, b.scram_sha_256));
+	arena_free(&arena);
+}
+
+/* The keys of a password, with the salt that the made-up ones of that name have: nobody sees that they are others. */
+static void
+test_made_keys(void **state)
+{
+	static const unsigned char secret[ACCOUNT_SECRET] = { 1 };
+	struct arena *arena = arena_new(1 << 20);
+	struct account fake = { 0 }, a = { 0 }, b = { 0 }, other = { 0 };
+
+	(void)state;
+	account_fake_keys(secret, text("anna@a.example"), arena, &fake);
+	account_make_keys(secret, text("anna@a.example"), text("secret"), true, arena, &a);
+	assert_int_equal(a.scram_sha_1.n, 0);
+	account_make_keys(secret, text("anna@a.example"), text("secret"), false, arena, &a);
+	assert_int_equal(a.scram_sha_1.n, fake.scram_sha_1.n);
+	assert_int_equal(a.scram_sha_256.n, fake.scram_sha_256.n);
+	assert_true(bytes_starts(a.scram_sha_1, bytes_head(fake.scram_sha_1, bytes_find(fake.scram_sha_1, '$') + 1)));
+	assert_true(bytes_starts(a.scram_sha_256, bytes_head(fake.scram_sha_256, bytes_find(fake.scram_sha_256, '$') + 1)));
+	assert_false(bytes_eq(a.scram_sha_256, fake.scram_sha_256));
+	account_make_keys(secret, text("ANNA@a.example"), text("secret"), true, arena, &b);
+	assert_true(bytes_eq(a.scram_sha_256, b.scram_sha_256));
+	account_make_keys(secret, text("anna@a.example"), text("Secret"), true, arena, &other);
+	assert_false(bytes_eq(a.scram_sha_256, other.scram_sha_256));
+	other.scram_sha_256 = text("as before");
+	account_make_keys(secret, text("anna@a.example"), text("\xc3\xa4"), true, arena, &other);
+	account_make_keys(secret, text("anna@a.example"), text(""), true, arena, &other);
+	assert_true(bytes_eq(other.scram_sha_256, text("as before")));
+	arena_free(&arena);
+}
+
+static void
+test_secret(void **state)
+{
+	struct account a = { .secret = text("secret"), .password = text("{PLAIN}other") };
+
+	(void)state;
+	assert_int_equal(account_check_secret(&a, text("secret")), YES);
+	assert_int_equal(account_check_secret(&a, text("secre")), NO);
+	assert_int_equal(account_check_secret(&a, text("other")), NO);
+	assert_int_equal(account_check_secret(&a, text("")), NO);
+	a.state = ACCOUNT_DISABLED;
+	assert_int_equal(account_check_secret(&a, text("secret")), NO);
+	a = (struct account){ .name = text("anna") };
+	assert_int_equal(account_check_secret(&a, text("")), NO);
 }
 
 int
@@ -191,6 +270,9 @@ main(void)
 		cmocka_unit_test(test_patterns),
 		cmocka_unit_test(test_passwords),
 		cmocka_unit_test(test_time),
+		cmocka_unit_test(test_fake_keys),
+		cmocka_unit_test(test_made_keys),
+		cmocka_unit_test(test_secret),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

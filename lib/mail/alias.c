@@ -183,7 +183,8 @@ alias_build(const char *spec, struct buf *report)
 		return false;
 	good = bytes_eq(type, text("text"));
 	if (good)
-		buf_fmt(report, "%s: %zu aliases; a text table is read as it is", (const char *)path.p, t.n);
+		buf_fmt(report, "%s: %zu %s; a text table is read as it is", (const char *)path.p, t.n,
+		    t.n == 1 ? "alias" : "aliases");
 	else
 		good = write_table(spec, &t, report);
 	text_fini(&t);

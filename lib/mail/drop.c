@@ -24,13 +24,6 @@ static const unsigned char next[WHOLE + 1][DROP_END + 1] = {
 /* ---- writing ---- */
 
 static void
-put_text(struct buf *out, struct bytes s)
-{
-	buf_u32(out, (uint32_t)s.n);
-	buf_add(out, s);
-}
-
-static void
 put_body(const struct drop_file *f, const struct drop_record *r, struct buf *body)
 {
 	switch (r->type) {

@@ -21,6 +21,10 @@ enum record {
 	RECORD_RCPT	= 13,	/* one more recipient */
 	RECORD_RCPT_STATE = 14,	/* of one that there is */
 	RECORD_RCPT_SET	= 15,	/* index, then as RECORD_RCPT: instead of it, or the next */
+	RECORD_RCPT_SAID = 16,	/* of one that there is: who said what to which command */
+	RECORD_TOLD	= 17,	/* what the sender was told of the whole message */
+	RECORD_ORIGIN	= 18,	/* who put it into the queue; left out for a client of SMTP */
+	RECORD_LAST	= RECORD_ORIGIN,
 };
 
 #define HEAD_OCTETS	8	/* type, flags, length */
@@ -46,13 +50,6 @@ end(struct buf *out, size_t start)
 		return;
 	for (unsigned i = 0; i < 4; i++)
 		out->p[start - 4 + i] = (unsigned char)(n >> (8 * i));
-}
-
-static void
-put_text(struct buf *out, struct bytes s)
-{
-	buf_u32(out, (uint32_t)s.n);
-	buf_add(out, s);
 }
 
 /* A record that is one text, left out when there is none. */
@@ -109,6 +106,11 @@ put_origin(const struct envelope *e, struct buf *out)
 		put_text(out, e->helo);
 		put_text(out, e->protocol);
 		put_text(out, e->tls);
+		end(out, start);
+	}
+	if (e->origin != ORIGIN_CLIENT) {
+		start = begin(out, RECORD_ORIGIN, 0);
+		buf_u32(out, e->origin);
 		end(out, start);
 	}
 	put_whole(out, RECORD_VERDICTS, 0, e->verdicts);
@@ -175,6 +177,33 @@ put_recipient_body(const struct recipient *r, struct buf *out)
 	put_text(out, r->mailbox);
 }
 
+static bool
+has_said(const struct recipient *r)
+{
+	return r->remote.n + r->command.n + r->said.n > 0;
+}
+
+static void
+put_said(const struct recipient *r, size_t index, struct buf *out)
+{
+	size_t start = begin(out, RECORD_RCPT_SAID, 0);
+
+	buf_u32(out, (uint32_t)index);
+	put_text(out, r->remote);
+	put_text(out, r->command);
+	put_text(out, r->said);
+	end(out, start);
+}
+
+static void
+put_told(const struct envelope *e, struct buf *out)
+{
+	size_t start = begin(out, RECORD_TOLD, 0);
+
+	buf_u32(out, e->delay_told);
+	end(out, start);
+}
+
 void
 envelope_encode(const struct envelope *e, struct buf *out)
 {
@@ -191,6 +220,11 @@ envelope_encode(const struct envelope *e, struct buf *out)
 		put_recipient_body(&e->rcpts[i], out);
 		end(out, start);
 	}
+	for (size_t i = 0; i < e->nrcpts; i++)
+		if (has_said(&e->rcpts[i]))
+			put_said(&e->rcpts[i], i, out);
+	if (e->delay_told)
+		put_told(e, out);
 	buf_add(out, e->unknown);
 }
 
@@ -221,10 +255,17 @@ envelope_encode_changes(struct envelope *e, struct buf *out)
 	buf_add(out, e->hold_reason);	/* it may have been taken back */
 	end(out, start);
 	put_attempt(e, out);
+	if (e->delay_told)
+		put_told(e, out);
 	for (size_t i = 0; i < e->nrcpts; i++) {
-		if (e->rcpts[i].changed != RCPT_SAME)
-			put_change(&e->rcpts[i], i, out);
-		e->rcpts[i].changed = RCPT_SAME;
+		struct recipient *r = &e->rcpts[i];
+
+		if (r->changed != RCPT_SAME) {
+			put_change(r, i, out);
+			if (has_said(r))
+				put_said(r, i, out);
+		}
+		r->changed = RCPT_SAME;
 	}
 }
 
@@ -257,7 +298,7 @@ next_record(struct bytes *run, struct record_view *v, bool *bad)
 static bool
 is_known(const struct record_view *v)
 {
-	return v->type >= RECORD_SENDER && v->type <= RECORD_RCPT_SET && (v->flags & ~ENVELOPE_CRITICAL) == 0;
+	return v->type >= RECORD_SENDER && v->type <= RECORD_LAST && (v->flags & ~ENVELOPE_CRITICAL) == 0;
 }
 
 struct counts { size_t rcpts, edits, extents, unknown; };
@@ -305,7 +346,7 @@ get_body(struct envelope *e, struct bytes *b)
 	e->smtputf8 = take_u32(b, &bad);
 	e->requiretls = take_u32(b, &bad);
 	e->mt_priority = (int32_t)take_u32(b, &bad);
-	return !bad && e->body <= BODY_BINARYMIME && e->smtputf8 <= 1 && e->requiretls <= 1
+	return !bad && e->body <= BODY_BINARYMIME && e->smtputf8 <= 1 && e->requiretls <= TLS_NOT_REQUIRED
 	    && e->mt_priority >= -9 && e->mt_priority <= 9;
 }
 
@@ -402,7 +443,7 @@ get_recipient(struct recipient *r, struct bytes *b)
 	r->transport = take_text(b, &bad);
 	r->nexthop = take_text(b, &bad);
 	r->mailbox = take_text(b, &bad);
-	return !bad && r->state <= RCPT_TOLD && r->notify <= 15;
+	return !bad && r->state <= RCPT_PASSED && r->notify <= 15;
 }
 
 static bool
@@ -420,7 +461,8 @@ get_recipient_state(struct envelope *e, struct bytes *b)
 	r->uncertain = take_u32(b, &bad);
 	r->last_s = (int64_t)take_u64(b, &bad);
 	r->last_reply = take_octets(b, b->n, &bad);
-	return !bad && r->state <= RCPT_TOLD;
+	r->remote = r->command = r->said = (struct bytes){ 0 };	/* what was said follows, if anything was */
+	return !bad && r->state <= RCPT_PASSED;
 }
 
 static bool
@@ -434,6 +476,40 @@ get_recipient_at(struct envelope *e, struct bytes *b)
 	if (index == e->nrcpts)
 		e->nrcpts++;
 	return get_recipient(&e->rcpts[index], b);
+}
+
+static bool
+get_said(struct envelope *e, struct bytes *b)
+{
+	bool bad = false;
+	uint32_t index = take_u32(b, &bad);
+	struct recipient *r;
+
+	if (bad || index >= e->nrcpts)
+		return false;
+	r = &e->rcpts[index];
+	r->remote = take_text(b, &bad);
+	r->command = take_text(b, &bad);
+	r->said = take_text(b, &bad);
+	return !bad;
+}
+
+static bool
+get_told(struct envelope *e, struct bytes *b)
+{
+	bool bad = false;
+
+	e->delay_told = take_u32(b, &bad);
+	return !bad && e->delay_told <= 1;
+}
+
+static bool
+get_origin(struct envelope *e, struct bytes *b)
+{
+	bool bad = false;
+
+	e->origin = take_u32(b, &bad);
+	return !bad && e->origin <= ORIGIN_NOTICE_POSTMASTER;
 }
 
 static struct bytes
@@ -467,6 +543,9 @@ get_known(struct envelope *e, uint16_t type, struct bytes b)
 	case RECORD_RCPT:	good = get_recipient(&e->rcpts[e->nrcpts++], &b); break;
 	case RECORD_RCPT_STATE:	good = get_recipient_state(e, &b); break;
 	case RECORD_RCPT_SET:	good = get_recipient_at(e, &b); break;
+	case RECORD_RCPT_SAID:	good = get_said(e, &b); break;
+	case RECORD_TOLD:	good = get_told(e, &b); break;
+	case RECORD_ORIGIN:	good = get_origin(e, &b); break;
 	}
 	return good && b.n == 0;
 }
@@ -494,7 +573,7 @@ envelope_decode(struct bytes records, struct arena *a, struct envelope *e)
 			continue;
 		}
 		e->unknown_critical = e->unknown_critical || (v.flags & ENVELOPE_CRITICAL) != 0
-		    || v.type <= RECORD_RCPT_SET;	/* ours, with a flag that is not */
+		    || v.type <= RECORD_LAST;	/* ours, with a flag that is not */
 		memcpy(unknown + e->unknown.n, v.whole.p, v.whole.n);
 		e->unknown.n += v.whole.n;
 	}

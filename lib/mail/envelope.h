@@ -23,7 +23,21 @@
 enum body_type { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
 enum dsn_ret { RET_UNSAID, RET_FULL, RET_HDRS };
 enum { NOTIFY_UNSAID = 0, NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
-enum rcpt_state { RCPT_WAITING, RCPT_DELIVERED, RCPT_FAILED /* and the sender still to be told */, RCPT_TOLD };
+/* Who put the message into the queue. */
+enum origin {
+	ORIGIN_CLIENT,		/* a client of SMTP; `account` says whether it has authenticated */
+	ORIGIN_LOCAL_USER,	/* the sendmail command */
+	ORIGIN_NOTICE,		/* bounce: to the sender of another message */
+	ORIGIN_NOTICE_POSTMASTER, /* bounce: of a message whose sender cannot be told */
+};
+enum rcpt_state {
+	RCPT_WAITING,
+	RCPT_DELIVERED,		/* and nobody is to be told, or was already */
+	RCPT_FAILED,		/* and the sender still to be told */
+	RCPT_TOLD,		/* failed, and the sender knows */
+	RCPT_PASSED,		/* delivered, and the sender still to be told, who asked for it: into a mailbox here, or to a
+				 * host that does not take care of it (RFC 3461 section 5.2.2) */
+};
 
 struct recipient {
 	struct bytes	original;	/* as the client gave it, without <> */
@@ -34,11 +48,19 @@ struct recipient {
 	uint32_t	attempts;
 	int64_t		last_s;		/* wall clock of the last attempt, 0: none */
 	struct bytes	last_reply;	/* "4.2.2 mailbox full ..." */
+	struct bytes	remote;		/* of the last attempt: "mx.example.org [192.0.2.1]:25"; empty: it was on this host */
+	struct bytes	command;	/* to which command last_reply is: "RCPT", "connect"; empty: to none */
+	struct bytes	said;		/* the other side's words, unchanged but for control characters; lines joined by LF */
 	uint32_t	uncertain;	/* attempts whose outcome is not known */
 	struct bytes	transport, nexthop, mailbox;	/* of the route at RCPT; may be stale at a retry */
 	uint32_t	uid, gid;
 	enum { RCPT_SAME, RCPT_STATE_CHANGED, RCPT_CHANGED /* address or route, or it is new */ } changed;
 				/* since it was decoded: for envelope_encode_changes, which clears it */
+};
+
+enum tls_requirement {		/* RFC 8689 */
+	TLS_UNSAID, TLS_REQUIRED /* by MAIL */,
+	TLS_NOT_REQUIRED	/* by the header: what the domain publishes of it is not looked at */
 };
 
 enum edit_op { EDIT_INSERT /* at the top, in order */, EDIT_REPLACE, EDIT_DELETE };
@@ -57,7 +79,8 @@ struct envelope {
 	struct bytes	sender;		/* reverse-path without <>; empty: null */
 	int64_t		arrival_s, expiry_s;	/* wall clock; expiry 0: by the settings */
 	uint32_t	body;		/* enum body_type */
-	uint32_t	smtputf8, requiretls;	/* 0, 1 */
+	uint32_t	smtputf8;	/* 0, 1 */
+	uint32_t	requiretls;	/* enum tls_requirement */
 	int32_t		mt_priority;	/* RFC 6710: -9 .. 9 */
 	uint32_t	ret;		/* enum dsn_ret */
 	struct bytes	envid;
@@ -65,11 +88,13 @@ struct envelope {
 	struct bytes	client, client_name, helo;	/* address, verified name, EHLO argument */
 	struct bytes	protocol;	/* "ESMTP", RFC 3848 */
 	struct bytes	tls;		/* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty: none */
+	uint32_t	origin;		/* enum origin: cleanup knows it by who hands the message in */
 	struct bytes	verdicts;	/* Authentication-Results to be, empty until verified */
 	struct bytes	session, journal;	/* ids */
 	struct bytes	hold_reason;
 	uint32_t	attempts;
 	int64_t		next_s;		/* wall clock of the next attempt, 0: at once */
+	uint32_t	delay_told;	/* 1: the sender knows that it is delayed */
 	struct extent	*extents;	size_t nextents;
 	struct header_edit *edits;	size_t nedits;
 	struct recipient *rcpts;	size_t nrcpts;

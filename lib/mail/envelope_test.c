@@ -24,13 +24,14 @@ full_envelope(struct recipient *rcpts, size_t n)
 		    .orcpt = text("rfc822;o@x.example"), .notify = NOTIFY_FAILURE | NOTIFY_DELAY,
 		    .state = RCPT_FAILED, .attempts = 3, .last_s = 1234567890123, .last_reply = text("4.2.2 full"),
 		    .uncertain = 2, .transport = text("local"), .nexthop = text("f"), .mailbox = text("maildir:/m"),
-		    .uid = 70000, .gid = 70001 };
+		    .uid = 70000, .gid = 70001, .remote = text("mx.example [192.0.2.9]:25"), .command = text("RCPT"),
+		    .said = text("550 no\nnever") };
 	return (struct envelope){ .sender = text("s@x.example"), .arrival_s = 5000000000, .expiry_s = 6000000000,
 	    .body = BODY_BINARYMIME, .smtputf8 = 1, .requiretls = 1, .mt_priority = -9, .ret = RET_HDRS,
 	    .envid = text("env"), .account = text("acc"), .client = text("192.0.2.1"), .client_name = text("c.example"),
-	    .helo = text("helo"), .protocol = text("ESMTP"), .tls = text("TLSv1.3"), .verdicts = text("spf=pass"),
+	    .helo = text("helo"), .protocol = text("ESMTP"), .tls = text("TLSv1.3"), .origin = ORIGIN_NOTICE, .verdicts = text("spf=pass"),
 	    .session = text("ses"), .journal = text("jou"), .hold_reason = text("why"), .attempts = 7,
-	    .next_s = 1 << 30, .extents = some_extents, .nextents = LEN(some_extents), .edits = some_edits,
+	    .next_s = 1 << 30, .delay_told = 1, .extents = some_extents, .nextents = LEN(some_extents), .edits = some_edits,
 	    .nedits = LEN(some_edits), .rcpts = rcpts, .nrcpts = n };
 }
 
@@ -44,6 +45,9 @@ same_recipient(const struct recipient *a, const struct recipient *b)
 	assert_bytes_equal(a->transport, b->transport);
 	assert_bytes_equal(a->nexthop, b->nexthop);
 	assert_bytes_equal(a->mailbox, b->mailbox);
+	assert_bytes_equal(a->remote, b->remote);
+	assert_bytes_equal(a->command, b->command);
+	assert_bytes_equal(a->said, b->said);
 	assert_int_equal(a->notify, b->notify);
 	assert_int_equal(a->state, b->state);
 	assert_int_equal(a->attempts, b->attempts);
@@ -73,11 +77,13 @@ same_envelope(const struct envelope *a, const struct envelope *b)
 	assert_int_equal(a->expiry_s, b->expiry_s);
 	assert_int_equal(a->body, b->body);
 	assert_int_equal(a->smtputf8, b->smtputf8);
+	assert_int_equal(a->origin, b->origin);
 	assert_int_equal(a->requiretls, b->requiretls);
 	assert_int_equal(a->mt_priority, b->mt_priority);
 	assert_int_equal(a->ret, b->ret);
 	assert_int_equal(a->attempts, b->attempts);
 	assert_int_equal(a->next_s, b->next_s);
+	assert_int_equal(a->delay_told, b->delay_told);
 	assert_int_equal(a->nextents, b->nextents);
 	for (size_t i = 0; i < a->nextents; i++) {
 		assert_int_equal(a->extents[i].offset, b->extents[i].offset);
@@ -153,6 +159,7 @@ test_changes(void **state)
 	e.hold_reason = text("");
 	rcpts[1].state = RCPT_DELIVERED;
 	rcpts[1].last_reply = text("2.0.0 fine");
+	rcpts[1].remote = rcpts[1].command = rcpts[1].said = text("");	/* the last time, nobody said anything */
 	rcpts[1].changed = RCPT_STATE_CHANGED;
 	rcpts[4].final = text("elsewhere@x.example");
 	rcpts[4].changed = RCPT_CHANGED;

@@ -347,22 +347,6 @@ is_text(const struct mime_part *p, const struct charset **c)
 }
 
 static bool
-is_ascii(struct bytes s)
-{
-	uint64_t word, above = 0;
-	size_t i, j;
-
-	for (i = 0; s.n - i >= 64 && (above & 0x8080808080808080u) == 0; i += 64)
-		for (j = 0; j < 64; j += 8) {
-			memcpy(&word, s.p + i + j, 8);
-			above |= word;
-		}
-	for (; i < s.n; i++)
-		above |= s.p[i];
-	return (above & 0x8080808080808080u) == 0;
-}
-
-static bool
 find_in_text(struct finder *f, const struct needle *n, struct bytes body, enum mime_transfer how,
     const struct charset *c)
 {
@@ -371,7 +355,7 @@ find_in_text(struct finder *f, const struct needle *n, struct bytes body, enum m
 		push_encoded(f, how, body);
 	} else if (as_they_are(f)) {
 		push_octets(f, body);
-	} else if (n->ascii || !charset_is_plain(c) || !is_ascii(body)) {
+	} else if (n->ascii || !charset_is_plain(c) || !bytes_is_ascii(body)) {
 		push_charset(f, &body, true);
 	}
 	return end(f);
@@ -431,7 +415,7 @@ needle_init(struct needle *n, struct bytes s, const struct charset *c, struct ar
 	n->text.n = join_line_ends(folded, n->text.n, &cr);
 	if (cr)
 		folded[n->text.n++] = '\r';
-	n->ascii = is_ascii(n->text);
+	n->ascii = bytes_is_ascii(n->text);
 	n->lines = bytes_find(n->text, '\n') < n->text.n || bytes_find(n->text, '\r') < n->text.n;
 	n->text = arena_copy(a, n->text);
 	return n->text.n <= NEEDLE_MAX;

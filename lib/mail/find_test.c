@@ -147,7 +147,7 @@ test_bodies(void **state)
 static void
 test_places(void **state)
 {
-	static const char *const needles[] = { "Needle", "N\xc3\xa4" "del", "e\nx", "e" };
+	static const char *const needles[] = { "Needle", ("N\xc3\xa4" "del"), "e\nx", "e" };
 	struct buf message;
 	size_t at, k;
 

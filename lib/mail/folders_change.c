@@ -74,8 +74,8 @@ is_ours(const char *name)
 static void
 sweep_level(int parent, const char *name, unsigned below)
 {
-	int dir = dir_open(parent, name), copy = dir == -1 || folders_has_mail(dir) ? -1 : dir_open(dir, ".");
-	DIR *d = copy == -1 ? NULL : fdopendir(copy);
+	int dir = dir_open(parent, name);
+	DIR *d = dir == -1 || folders_has_mail(dir) ? NULL : dir_stream(dir, ".");
 	struct dirent *e;
 
 	if (d) {
@@ -90,8 +90,6 @@ sweep_level(int parent, const char *name, unsigned below)
 		closedir(d);
 		(void)unlinkat(dir, "new", AT_REMOVEDIR);
 		(void)unlinkat(dir, "tmp", AT_REMOVEDIR);
-	} else {
-		fd_close(&copy);
 	}
 	fd_close(&dir);
 }
@@ -154,19 +152,15 @@ stays(int dir, const struct dirent *e)
 static bool
 strip_into(int dir, int aside)
 {
-	int copy;
 	DIR *d;
 	struct dirent *e;
 	int fault = 0;
 
 	if (renameat(dir, "cur", aside, "cur") == -1 && errno != ENOENT)
 		return false;
-	copy = dir_open(dir, ".");
-	d = copy == -1 ? NULL : fdopendir(copy);
-	if (!d) {
-		fd_close(&copy);
+	d = dir_stream(dir, ".");
+	if (!d)
 		return false;
-	}
 	while ((errno = 0, e = readdir(d)) != NULL)
 		if (!stays(dir, e) && renameat(dir, e->d_name, aside, e->d_name) == -1 && errno != ENOENT)
 			fault = errno;
@@ -483,15 +477,12 @@ is_mail(int dir, const struct dirent *e)
 static bool
 move_mail(int from, int to, const struct timespec *until, size_t *moved)
 {
-	int copy = dir_open(from, ".");
-	DIR *d = copy == -1 ? NULL : fdopendir(copy);
+	DIR *d = dir_stream(from, ".");
 	struct dirent *e;
 	int fault = 0;
 
-	if (!d) {
-		fd_close(&copy);
+	if (!d)
 		return false;
-	}
 	while (fault == 0 && (errno = 0, e = readdir(d)) != NULL) {
 		if (!is_mail(from, e) || (until && is_later(from, e->d_name, until)))
 			continue;

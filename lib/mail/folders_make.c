@@ -42,6 +42,8 @@ take_keywords(struct folders *f, int dir)
 	buf_init(&file, KEYWORDS_MAX);
 	if (file_slurp(f->root, KEYWORDS_FILE, &file))
 		good = put_file(dir, KEYWORDS_FILE, buf_bytes(&file));
+	else
+		good = keywords_none(errno);
 	buf_fini(&file);
 	return good;
 }

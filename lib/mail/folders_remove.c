@@ -74,14 +74,12 @@ remove_entry(int dir, const char *name, struct removal *r, unsigned depth)
 static bool
 remove_content(int dir, struct removal *r, unsigned depth)
 {
-	int copy = depth > DEPTH_MAX ? -1 : dir_open(dir, ".");
-	DIR *d = copy == -1 ? NULL : fdopendir(copy);
+	DIR *d = depth > DEPTH_MAX ? NULL : dir_stream(dir, ".");
 	struct dirent *e;
 	int fault = 0;
 
 	if (!d) {
 		errno = depth > DEPTH_MAX ? ELOOP : errno;
-		fd_close(&copy);
 		return false;
 	}
 	while ((errno = 0, e = readdir(d)) != NULL)
@@ -141,15 +139,12 @@ bool
 folders_remove_left(struct folders *f, const char *prefix, size_t files)
 {
 	struct removal r = removal_of(f, files);
-	int copy = dir_open(f->root, ".");
-	DIR *d = copy == -1 ? NULL : fdopendir(copy);
+	DIR *d = dir_stream(f->root, ".");
 	struct dirent *e;
 	bool new = false;
 
-	if (!d) {
-		fd_close(&copy);
+	if (!d)
 		return false;
-	}
 	while ((e = readdir(d)) != NULL) {
 		if (bytes_starts(text(e->d_name), text(prefix)) || is_old_temporary(f, e->d_name))
 			remove_tree(f, e->d_name, &r);

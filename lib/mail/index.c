@@ -309,6 +309,7 @@ make_file(struct index *x, struct bytes records)
 	x->fd = fd;
 	x->dev = st.st_dev;
 	x->ino = st.st_ino;
+	x->home = file_home(&st);
 	x->map = map;
 	x->checked = x->h.serial;
 	return true;
@@ -358,6 +359,7 @@ still_there(struct index *x)
 	if (x->fd == -1 || fstatat(x->dir, x->name, &st, AT_SYMLINK_NOFOLLOW) == -1
 	    || st.st_ino != x->ino || st.st_dev != x->dev)
 		return false;
+	x->home = file_home(&st);
 	if ((uint64_t)st.st_size == x->map.n)
 		return true;
 	index_unmap(&x->map);
@@ -390,6 +392,7 @@ open_file(struct index *x)
 	x->fd = fd;
 	x->dev = st.st_dev;
 	x->ino = st.st_ino;
+	x->home = file_home(&st);
 	x->map = map;
 	return true;
 }
@@ -405,7 +408,7 @@ doubt(struct index *x, uint32_t uidvalidity, uint64_t told)
 		return "it was damaged";
 	if (little_u32(file.p + INDEX_BUSY_AT) != 0)
 		return "a process died while it changed it";
-	if (h.inode != x->ino)
+	if (h.inode != x->home)
 		return "it was copied or restored";
 	if (h.uidvalidity != uidvalidity)
 		return "it was of another UIDVALIDITY";

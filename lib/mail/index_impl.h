@@ -42,6 +42,7 @@ struct index {
 	int		 fd;		/* owned; -1: they are in memory alone, or not loaded */
 	dev_t		 dev;
 	ino_t		 ino;
+	uint64_t	 home;		/* file_home() of it */
 	struct mapping	 map;		/* of the file, or on the heap */
 	bool		 loaded;
 	struct index_header h;		/* as it is, or will be when index_end has written it */

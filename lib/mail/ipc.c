@@ -314,7 +314,7 @@ ipc_name(uint32_t type)
 static void
 print_text(struct buf *out, const char *field, struct bytes s)
 {
-	static const char *const secrets[] = { "password", "initial", "response", "ticket" };
+	static const char *const secrets[] = { "password", "initial", "response", "ticket", "secret", "voucher", "row" };
 
 	for (size_t i = 0; i < LEN(secrets); i++) {
 		if (strcmp(field, secrets[i]) == 0) {

@@ -97,7 +97,7 @@ struct bytes	 ipc_out_body(const struct ipc_out *out);		/* what follows type and
 struct bytes	 ipc_cut_text(struct bytes *run, bool *bad);		/* the next TEXT of a run */
 void		 ipc_add_text(struct buf *run, struct bytes s);
 
-/* "deliver queue_id=... sender=..." for debugging; secrets (password, initial, response, ticket) as "***". */
+/* "deliver queue_id=... sender=..." for debugging; secrets (password, secret, initial, response, ticket, voucher, row) as "***". */
 void		 ipc_print(struct ipc_in in, struct buf *out);
 
 #endif

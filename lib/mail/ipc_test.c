@@ -320,6 +320,11 @@ test_print(void **state)
 	buf_char(&said, '\0');
 	assert_string_equal((char *)said.p, "pam_check user=\"anna\\x0A\" password=*** service=\"\" client=\"\"");
 	buf_clear(&said);
+	ipc_put_directory_answer(&out, 1, &(struct ipc_directory_answer){ .verdict = 1, .row = text("password=x") });
+	ipc_print((struct ipc_in){ .type = IPC_directory_answer, .rest = ipc_out_body(&out) }, &said);
+	buf_char(&said, '\0');
+	assert_string_equal((char *)said.p, "directory_answer verdict=1 row=*** checks=0");
+	buf_clear(&said);
 	ipc_print((struct ipc_in){ .type = IPC_pam_check }, &said);
 	assert_true(bytes_ends(buf_bytes(&said), text("(malformed)")));
 	assert_string_equal(ipc_name(IPC_pam_check), "pam_check");

@@ -10,8 +10,11 @@ json_string(struct buf *out, struct bytes s)
 	buf_char(out, '"');
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = s.p[i];
+		bool c1 = utf8 && c == 0xc2 && s.p[i + 1] < 0xa0;	/* U+0080 to U+009F, which a terminal may obey */
 
-		if (c == '"' || c == '\\')
+		if (c1)
+			buf_fmt(out, "\\u%04x", s.p[++i]);
+		else if (c == '"' || c == '\\')
 			buf_fmt(out, "\\%c", c);
 		else if (c == '\n')
 			buf_text(out, "\\n");

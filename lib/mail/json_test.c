@@ -12,6 +12,7 @@ static const struct { const char *text, *want; } cases[] = {
 	{ "a\"b\\c", "\"a\\\"b\\\\c\"" },
 	{ "a\nb\tc\033[1m\177", "\"a\\nb\\u0009c\\u001b[1m\\u007f\"" },
 	{ "\xc3\xa4", "\"\xc3\xa4\"" },
+	{ "\xc2\x80\xc2\x9b\xc2\xa0", "\"\\u0080\\u009b\xc2\xa0\"" },	/* C1 controls */
 	{ "\xe4", "\"\\u00e4\"" },			/* no UTF-8: all of it as Latin-1 */
 };
 

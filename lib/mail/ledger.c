@@ -33,7 +33,7 @@ struct entry {
 };
 
 struct copy {
-	char		name[LEDGER_STEM_MAX + 16];
+	char		name[LEDGER_STEM_MAX + 16], new_name[LEDGER_STEM_MAX + 20];
 	struct buf	file;		/* owned; what was read */
 	bool		readable;	/* has a header of ours */
 	bool		clean;		/* and nothing but records behind it */
@@ -50,7 +50,6 @@ struct copy {
 struct ledger {
 	int		 dir;		/* borrowed */
 	struct lock_file lock;
-	char		 new_name[LEDGER_STEM_MAX + 16];
 	char		*what;		/* owned */
 	struct copy	 copy[2];
 	bool		 loaded;	/* what follows is what the files say */
@@ -61,8 +60,9 @@ struct ledger {
 	struct arena	*names;		/* owned */
 	struct entry	*entry;		/* owned; by rising UID */
 	size_t		 n, cap, here;
-	uint32_t	*slot;		/* owned; hash table: index + 1, 0 is free */
-	size_t		 slots;		/* a power of two */
+	uint32_t	*slot;		/* owned; hash table of the first `slotted` entries: index + 1, 0 is free */
+	size_t		 slots;		/* a power of two; 0: there is no table */
+	size_t		 slotted;
 	size_t		 octets;	/* that the records of all entries need */
 	uint32_t	 above;		/* UIDVALIDITYs up to this one are not chosen */
 };
@@ -77,11 +77,13 @@ ledger_new(int dir, const char *stem, const char *what)
 	l->what = mem_text(what);
 	l->names = arena_new(LEDGER_MAX);
 	lock_file_init(&l->lock, dir, stem);
-	snprintf(l->new_name, sizeof l->new_name, "%s.ledger.new", stem);
-	snprintf(l->copy[0].name, sizeof l->copy[0].name, "%s.ledger", stem);
-	snprintf(l->copy[1].name, sizeof l->copy[1].name, "%s.ledger2", stem);
-	for (int i = 0; i < 2; i++)
-		buf_init(&l->copy[i].file, LEDGER_MAX);
+	for (int i = 0; i < 2; i++) {
+		struct copy *c = &l->copy[i];
+
+		snprintf(c->name, sizeof c->name, "%s.ledger%s", stem, i == 0 ? "" : "2");
+		snprintf(c->new_name, sizeof c->new_name, "%s.ledger%s.new", stem, i == 0 ? "" : "2");
+		buf_init(&c->file, LEDGER_MAX);
+	}
 	return l;
 }
 
@@ -103,12 +105,12 @@ ledger_free(struct ledger **l)
 
 void ledger_above(struct ledger *l, uint32_t uidvalidity) { l->above = uidvalidity; }
 uint32_t ledger_uidvalidity(const struct ledger *l) { return l->header.uidvalidity; }
+size_t ledger_count(const struct ledger *l) { return l->n; }
 uint32_t ledger_uidnext(const struct ledger *l) { return l->header.uidnext; }
 const unsigned char *ledger_key(const struct ledger *l) { return l->header.key; }
 
-/* The slot where name is, or the free one where it would be. */
 static uint32_t *
-slot_of(const struct ledger *l, struct bytes name)
+probe(const struct ledger *l, struct bytes name)
 {
 	size_t i = (size_t)hash_bytes(name) & (l->slots - 1);
 
@@ -117,7 +119,29 @@ slot_of(const struct ledger *l, struct bytes name)
 	return &l->slot[i];
 }
 
-/* Room for n entries, in a table that they fill by half. */
+static void
+forget_slots(struct ledger *l)
+{
+	mem_free(l->slot);
+	l->slot = NULL;
+	l->slots = l->slotted = 0;
+}
+
+/* The slot where name is, or the free one where it would be. Only a look at a directory asks for names: the table,
+ * half full at most, is made when somebody does. */
+static uint32_t *
+slot_of(struct ledger *l, struct bytes name)
+{
+	if (!l->slot || l->slots < l->cap * 2) {
+		forget_slots(l);
+		l->slots = l->cap ? l->cap * 2 : 2;
+		l->slot = mem_array(l->slots, sizeof *l->slot);
+	}
+	for (; l->slotted < l->n; l->slotted++)		/* a name twice: the later counts */
+		*probe(l, l->entry[l->slotted].name) = (uint32_t)(l->slotted + 1);
+	return probe(l, name);
+}
+
 static void
 make_room(struct ledger *l, size_t n)
 {
@@ -127,11 +151,6 @@ make_room(struct ledger *l, size_t n)
 	while (l->cap < n)
 		l->cap *= 2;
 	l->entry = mem_resize(l->entry, l->cap * sizeof *l->entry);
-	mem_free(l->slot);
-	l->slots = l->cap * 2;
-	l->slot = mem_array(l->slots, sizeof *l->slot);
-	for (size_t i = 0; i < l->n; i++)
-		*slot_of(l, l->entry[i].name) = (uint32_t)(i + 1);
 }
 
 static void
@@ -139,8 +158,7 @@ forget_all(struct ledger *l)
 {
 	arena_reset(l->names);
 	l->n = l->here = l->octets = 0;
-	if (l->slot)
-		memset(l->slot, 0, l->slots * sizeof *l->slot);
+	forget_slots(l);
 }
 
 static struct entry *
@@ -148,7 +166,6 @@ add_entry(struct ledger *l, struct bytes name, uint32_t uid)
 {
 	make_room(l, l->n + 1);
 	l->entry[l->n] = (struct entry){ .name = name, .uid = uid };
-	*slot_of(l, name) = (uint32_t)(l->n + 1);	/* a name twice: the later counts */
 	l->octets += LEDGER_RECORD + name.n + FLAGS_RECORD;
 	return &l->entry[l->n++];
 }
@@ -188,12 +205,6 @@ same_file(const struct stat *a, const struct stat *b)
 	    && a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-static bool
-remember(struct ledger *l, struct copy *c)
-{
-	return fstatat(l->dir, c->name, &c->st, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
 static uint32_t
 put_flags(struct buf *out, uint32_t chain, uint32_t uid, uint32_t flags)
 {
@@ -202,6 +213,14 @@ put_flags(struct buf *out, uint32_t chain, uint32_t uid, uint32_t flags)
 
 	little_put_u32(octets, flags);
 	return ledger_put_record(out, chain, &r);
+}
+
+/* Of several with one name the last one counts: the others' at is 0. */
+static void
+mark_lasting(struct ledger *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		l->entry[i].at = *slot_of(l, l->entry[i].name) == i + 1;
 }
 
 static uint32_t
@@ -213,9 +232,8 @@ put_all(struct ledger *l, struct buf *out)
 		struct entry *e = &l->entry[i];
 		struct ledger_record r = { LEDGER_GIVEN, e->uid, e->name };
 
-		e->at = 0;
-		if (*slot_of(l, e->name) != i + 1)
-			continue;			/* a later one has the name */
+		if (e->at == 0)
+			continue;
 		e->at = (uint32_t)out->n;
 		chain = ledger_put_record(out, chain, &r);
 		if (e->flags != 0)
@@ -224,19 +242,19 @@ put_all(struct ledger *l, struct buf *out)
 	return chain;
 }
 
-/* A whole copy, under a name of its own until it is on disk. */
-static bool
-write_copy(struct ledger *l, struct copy *c)
+/* A whole copy, under a name of its own until it is on disk. -1: errno. */
+static int
+begin_copy(struct ledger *l, struct copy *c)
 {
 	struct buf out;
 	struct stat st;
 	int fd;
 	bool good;
 
-	unlinkat(l->dir, l->new_name, 0);	/* what a crash left: we hold the lock */
-	fd = file_open(l->dir, l->new_name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	unlinkat(l->dir, c->new_name, 0);	/* what a crash left: we hold the lock */
+	fd = file_open(l->dir, c->new_name, O_WRONLY | O_CREAT | O_EXCL, 0600);
 	if (fd == -1)
-		return false;
+		return -1;
 	buf_init(&out, LEDGER_MAX);
 	good = fstat(fd, &st) == 0;
 	l->header.inode = st.st_ino;
@@ -248,25 +266,50 @@ write_copy(struct ledger *l, struct copy *c)
 		errno = EFBIG;
 		good = false;
 	}
-	good = good && file_write(fd, buf_bytes(&out)) && fsync(fd) == 0;
-	fd_close(&fd);
-	good = good && renameat(l->dir, l->new_name, l->dir, c->name) == 0 && remember(l, c);
-	if (!good) {
-		int saved = errno;
-
-		unlinkat(l->dir, l->new_name, 0);
-		errno = saved;
-	}
+	good = good && file_write(fd, buf_bytes(&out));
 	buf_fini(&out);
-	return good;
+	if (!good)
+		fd_close(&fd);
+	else
+		(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);	/* on its way while the other is written */
+	return fd;
+}
+
+/* Both are on disk before either is named; on a file system with a journal one commit serves both. */
+static bool
+finish_copies(struct ledger *l, const int fd[2])
+{
+	for (int i = 0; i < 2; i++)
+		if (fd[i] == -1 || fsync(fd[i]) == -1)
+			return false;
+	for (int i = 0; i < 2; i++)
+		if (renameat(l->dir, l->copy[i].new_name, l->dir, l->copy[i].name) == -1
+		    || fstat(fd[i], &l->copy[i].st) == -1)
+			return false;
+	return dir_sync(l->dir);
 }
 
 static bool
 write_both(struct ledger *l)
 {
+	int fd[2] = { -1, -1 }, fault;
+	bool good;
+
 	l->header.generation++;
 	l->behind = true;
-	if (!write_copy(l, &l->copy[0]) || !write_copy(l, &l->copy[1]) || !dir_sync(l->dir))
+	mark_lasting(l);
+	fd[0] = begin_copy(l, &l->copy[0]);
+	if (fd[0] != -1)
+		fd[1] = begin_copy(l, &l->copy[1]);
+	good = finish_copies(l, fd);
+	fault = errno;
+	for (int i = 0; i < 2; i++) {
+		fd_close(&fd[i]);
+		if (!good)
+			unlinkat(l->dir, l->copy[i].new_name, 0);
+	}
+	errno = fault;
+	if (!good)
 		return false;
 	l->behind = l->unborn = false;
 	return true;
@@ -320,10 +363,18 @@ judge_as(struct copy *c, const struct copy *known)
 static bool
 read_copy(struct ledger *l, struct copy *c)
 {
+	int fd = file_open(l->dir, c->name, O_RDONLY, 0), fault;
+	bool good;
+
 	buf_clear(&c->file);
 	c->absent = false;
-	if (file_slurp(l->dir, c->name, &c->file))
-		return remember(l, c);
+	good = fd != -1 && file_slurp_from(fd, &c->file) && fstat(fd, &c->st) == 0;	/* of the same file: a hand may remove the name */
+	fault = errno;
+	fd_close(&fd);
+	if (good)
+		return true;
+	errno = fault;
+	buf_clear(&c->file);
 	c->absent = errno == ENOENT;
 	c->readable = c->clean = false;
 	c->good = 0;
@@ -335,7 +386,7 @@ read_copy(struct ledger *l, struct copy *c)
 static bool
 at_home(const struct copy *c)
 {
-	return c->header.inode == c->st.st_ino;
+	return c->header.inode == file_home(&c->st);
 }
 
 /* The copy that knows more; of equals the clean one, and the one that is no copy of a file. */
@@ -571,10 +622,8 @@ ledger_rest(struct ledger *l)
 	l->loaded = false;
 	forget_all(l);
 	mem_free(l->entry);
-	mem_free(l->slot);
 	l->entry = NULL;
-	l->slot = NULL;
-	l->cap = l->slots = 0;
+	l->cap = 0;
 	for (int i = 0; i < 2; i++)
 		buf_release(&l->copy[i].file);
 }
@@ -586,8 +635,8 @@ ledger_load(struct ledger *l)
 		return true;
 	l->loaded = l->behind = l->unborn = false;
 	forget_all(l);			/* names may borrow from what is read anew */
-	(void)unlinkat(l->dir, l->new_name, 0);	/* what a crash left: we hold the lock */
 	for (int i = 0; i < 2; i++) {
+		(void)unlinkat(l->dir, l->copy[i].new_name, 0);	/* what a crash left: we hold the lock */
 		if (!read_copy(l, &l->copy[i]))
 			return false;
 		if (i == 0 || !judge_as(&l->copy[i], &l->copy[0]))
@@ -610,7 +659,7 @@ ledger_marks(struct ledger *l)
 uint32_t
 ledger_find(struct ledger *l, struct bytes name, uint32_t *flags)
 {
-	uint32_t at = l->slot ? *slot_of(l, name) : 0;
+	uint32_t at = *slot_of(l, name);
 	struct entry *e = at == 0 ? NULL : &l->entry[at - 1];
 
 	if (flags)
@@ -744,9 +793,9 @@ ledger_places(const struct ledger *l, const uint32_t *uids, size_t n, uint64_t *
 }
 
 uint32_t
-ledger_flags(const struct ledger *l, struct bytes name)
+ledger_flags(struct ledger *l, struct bytes name)
 {
-	uint32_t at = l->slot ? *slot_of(l, name) : 0;
+	uint32_t at = *slot_of(l, name);
 
 	return at == 0 ? 0 : l->entry[at - 1].flags;
 }
@@ -798,11 +847,9 @@ ledger_trim(struct ledger *l)
 			l->entry[kept++] = l->entry[i];
 	l->n = l->here = kept;
 	l->octets = 0;
-	memset(l->slot, 0, l->slots * sizeof *l->slot);
-	for (size_t i = 0; i < l->n; i++) {
-		*slot_of(l, l->entry[i].name) = (uint32_t)(i + 1);
+	forget_slots(l);
+	for (size_t i = 0; i < l->n; i++)
 		l->octets += LEDGER_RECORD + l->entry[i].name.n + FLAGS_RECORD;
-	}
 	if (!write_both(l))
 		log_errno("mailbox %s: cannot make the ledger shorter", l->what);
 }

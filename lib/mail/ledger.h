@@ -93,6 +93,7 @@ uint32_t ledger_last_uidvalidity(int dir, const char *stem);
 /* Reads what others have written since; makes both copies where there is none, repairs. */
 bool		 ledger_load(struct ledger *l);
 uint32_t	 ledger_uidvalidity(const struct ledger *l);
+size_t		 ledger_count(const struct ledger *l);		/* names it knows, there or not */
 uint32_t	 ledger_uidnext(const struct ledger *l);
 const unsigned char *ledger_key(const struct ledger *l);	/* 16 octets */
 
@@ -122,7 +123,7 @@ uint32_t	 ledger_find(struct ledger *l, struct bytes name, uint32_t *flags);
 size_t		 ledger_missing(const struct ledger *l);	/* had a UID and were not looked for */
 /* Gives names (at most LEDGER_NAME_MAX octets, not known yet) the next UIDs, in order; durable. */
 bool		 ledger_give(struct ledger *l, const struct bytes *names, size_t n, uint32_t *uids);
-uint32_t	 ledger_flags(const struct ledger *l, struct bytes name);	/* enum mail_flag; 0 for what is not known */
+uint32_t	 ledger_flags(struct ledger *l, struct bytes name);	/* enum mail_flag; 0 for what is not known */
 /* n messages, in one append: all or none. durable: before it returns; else soon. ENOENT: a UID that is not known. */
 bool		 ledger_set_flags(struct ledger *l, const uint32_t *uids, const uint32_t *flags, size_t n,
 		    bool durable);
@@ -144,7 +145,7 @@ struct ledger_names {
 	struct ledger_header header;
 	struct bytes	file;		/* the first copy; names borrow from it */
 	struct buf	room;		/* owned; where it is */
-	uint64_t	inode;
+	uint64_t	inode;		/* file_home() of it */
 	struct ledger_state state;	/* to be compared with what ledger_state said when the places were noted */
 };
 

@@ -20,7 +20,7 @@ read_file(struct ledger_names *n, int fd)
 	if (fstat(fd, &st) == -1 || !file_slurp_from(fd, &n->room))
 		return false;
 	n->file = buf_bytes(&n->room);
-	n->inode = st.st_ino;
+	n->inode = file_home(&st);
 	n->state.octets = n->file.n;
 	n->state.changed[0] = st.st_ctim;
 	return true;

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -27,7 +30,7 @@ make_dir(void **state)
 	return dir == -1 ? -1 : 0;
 }
 
-static const char *const files[] = { "m.ledger", "m.ledger2", "m.lock", "m.ledger.new", "copy" };
+static const char *const files[] = { "m.ledger", "m.ledger2", "m.lock", "m.ledger.new", "m.ledger2.new", "copy" };
 
 static int
 drop_dir(void **state)
@@ -77,6 +80,15 @@ slurp(const char *name, struct buf *out)
 {
 	buf_init(out, 1 << 20);
 	assert_true(file_slurp(dir, name, out));
+}
+
+/* As a program does that restores files. */
+static void
+set_back(const char *name)
+{
+	struct timespec t[2] = { { 0, UTIME_OMIT }, { 1600000000, 0 } };
+
+	assert_int_equal(utimensat(dir, name, t, 0), 0);
 }
 
 /* In place: the file keeps its inode. */
@@ -198,6 +210,31 @@ test_one_copy_lost(void **state)
 		ledger_free(&l);
 		assert_int_equal(faccessat(dir, files[which], R_OK, 0), 0);
 	}
+}
+
+/* A hand takes one of them away again and again, between any two calls: that is one copy lost, and no failure. */
+static void
+test_copy_is_lost_meanwhile(void **state)
+{
+	struct ledger *l = opened();
+	pid_t hand;
+
+	(void)state;
+	give(l, "n", 10, 1);
+	ledger_free(&l);
+	hand = fork();
+	assert_int_not_equal(hand, -1);
+	if (hand == 0)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (hand == 0)
+		unlinkat(dir, "m.ledger2", 0);
+	for (int i = 0; i < 300; i++) {
+		l = opened();
+		assert_int_equal(uid_of(l, "n9"), 10);
+		ledger_free(&l);
+	}
+	assert_int_equal(kill(hand, SIGKILL), 0);
+	assert_int_equal(waitpid(hand, NULL, 0), hand);
 }
 
 /* A symbolic link, a directory in place of a copy. */
@@ -371,6 +408,38 @@ test_restored(void **state)
 	ledger_free(&l);
 }
 
+/* Restored into the same inodes: written over, or removed and made again, and given the numbers again. */
+static void
+test_restored_in_place(void **state)
+{
+	struct ledger *l = opened();
+	uint32_t validity = ledger_uidvalidity(l);
+	struct buf b[2];
+
+	(void)state;
+	give(l, "a", 10, 1);
+	ledger_free(&l);
+	for (int i = 0; i < 2; i++)
+		slurp(files[i], &b[i]);
+	l = opened();
+	give(l, "b", 5, 11);
+	ledger_free(&l);
+	for (int i = 0; i < 2; i++) {
+		overwrite(files[i], buf_bytes(&b[i]));
+		set_back(files[i]);
+		buf_fini(&b[i]);
+	}
+	l = opened();
+	assert_int_equal(ledger_uidvalidity(l), validity);
+	assert_int_equal(uid_of(l, "a9"), 10);
+	assert_int_equal(ledger_modseq_floor(l), LEDGER_MODSEQ_STEP + LEDGER_MODSEQ_SKIP);
+	give(l, "c", 1, 11 + LEDGER_UID_SKIP);
+	ledger_free(&l);
+	l = opened();
+	give(l, "d", 1, 12 + LEDGER_UID_SKIP);
+	ledger_free(&l);
+}
+
 static void
 test_trim(void **state)
 {
@@ -464,15 +533,20 @@ test_lock_file_removed(void **state)
 static void
 test_what_a_crash_left(void **state)
 {
+	static const char *const left[] = { "m.ledger.new", "m.ledger2.new" };
 	struct ledger *l = opened();
-	int fd = openat(dir, "m.ledger.new", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
 	(void)state;
 	ledger_free(&l);
-	assert_true(fd != -1);
-	close(fd);
+	for (size_t i = 0; i < LEN(left); i++) {
+		int fd = openat(dir, left[i], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+		assert_true(fd != -1);
+		close(fd);
+	}
 	l = opened();
-	assert_int_equal(faccessat(dir, "m.ledger.new", F_OK, 0), -1);
+	for (size_t i = 0; i < LEN(left); i++)
+		assert_int_equal(faccessat(dir, left[i], F_OK, 0), -1);
 	ledger_free(&l);
 }
 
@@ -912,8 +986,8 @@ main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, make_dir, drop_dir)
 	const struct CMUnitTest tests[] = {
-		T(test_gives_and_keeps), T(test_two_at_once), T(test_one_copy_lost), T(test_odd_copies),
-		T(test_flipped_bits), T(test_both_damaged), T(test_both_unreadable), T(test_torn_appends), T(test_restored),
+		T(test_gives_and_keeps), T(test_two_at_once), T(test_one_copy_lost), T(test_copy_is_lost_meanwhile), T(test_odd_copies),
+		T(test_flipped_bits), T(test_both_damaged), T(test_both_unreadable), T(test_torn_appends), T(test_restored), T(test_restored_in_place),
 		T(test_trim), T(test_uids_used_up), T(test_lock_file_removed), T(test_what_a_crash_left),
 		T(test_above), T(test_renew), T(test_flags), T(test_flags_of_what_is_not_known), T(test_flags_again_and_again),
 		T(test_old_and_odd_records), T(test_floor), T(test_floor_has_an_end), T(test_floor_torn),

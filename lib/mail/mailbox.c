@@ -21,11 +21,8 @@ clean_path(struct bytes path)
 {
 	struct bytes rest = path;
 
-	if (path.n < 2 || path.n >= 1024 || path.p[0] != '/')
+	if (path.n < 2 || path.n >= 1024 || path.p[0] != '/' || bytes_has_control(path))
 		return false;
-	for (size_t i = 0; i < path.n; i++)
-		if (path.p[i] < ' ' || path.p[i] == 0x7f)
-			return false;
 	while (rest.n > 0)
 		if (bytes_eq(bytes_cut(&rest, '/'), text("..")))
 			return false;
@@ -48,17 +45,6 @@ mailbox_parse(struct bytes spec, enum mailbox_format *format, char path[1024])
 	return clean_path(spec) && bytes_to_text(spec, path, 1024);
 }
 
-/* Opens the directory that path's last component is in; links on the way are the administrator's. */
-static int
-open_parent(char *path, const char **last)
-{
-	char *slash = strrchr(path, '/');
-
-	*last = slash + 1;
-	*slash = '\0';
-	return open(*path ? path : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
 /* ---- opening ---- */
 
 static bool
@@ -70,6 +56,40 @@ owned_by_us(int fd)
 		return false;
 	errno = EPERM;
 	return st.st_uid == geteuid();
+}
+
+/* The directory; it and the one it would be in are made where what is there is ours: for accounts that nobody has made a place
+ * for, mail_directory/domain/local-part. A home that is not mounted leaves a place that is not ours. */
+static int
+open_or_make(char *path, unsigned make)
+{
+	int dir = open(*path ? path : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC), parent;
+	char *slash = strrchr(path, '/');
+
+	if (dir != -1 || errno != ENOENT || make == 0 || !slash || slash == path)	/* nothing is made in / */
+		return dir;
+	*slash = '\0';
+	parent = open_or_make(path, make - 1);
+	*slash = '/';
+	if (parent == -1)
+		return -1;
+	if (!owned_by_us(parent))
+		errno = ENOENT;
+	else if (dir_make(parent, slash + 1, 0700) && dir_sync(parent))
+		dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd_close(&parent);
+	return dir;
+}
+
+/* Opens the directory that path's last component is in; links on the way are the administrator's. */
+static int
+open_parent(char *path, const char **last)
+{
+	char *slash = strrchr(path, '/');
+
+	*last = slash + 1;
+	*slash = '\0';
+	return open_or_make(path, 2);
 }
 
 /* The directory itself, ours; made where its parent is ours. -1: errno and why. */
@@ -323,10 +343,14 @@ void
 mailbox_deliver_all(struct mailbox *m, const struct delivery *d, size_t n, enum outcome *outcome,
     struct buf *reply)
 {
-	if (m->format == MAILBOX_MAILDIR)
-		maildir_deliver(&m->maildir, d, n, outcome, reply);
-	else
-		mbox_deliver(&m->mbox, d, n, outcome, reply);
+	for (size_t at = 0; at < n; at += MAILBOX_BATCH) {
+		size_t some = n - at < MAILBOX_BATCH ? n - at : MAILBOX_BATCH;
+
+		if (m->format == MAILBOX_MAILDIR)
+			maildir_deliver(&m->maildir, d + at, some, outcome + at, reply + at);
+		else
+			mbox_deliver(&m->mbox, d + at, some, outcome + at, reply + at);
+	}
 }
 
 enum outcome
@@ -339,25 +363,75 @@ mailbox_deliver(struct mailbox *m, const struct delivery *d, struct buf *reply)
 }
 
 static void
-forget(struct mailbox *m)
+keep_found(struct mailbox *m)
 {
 	if (m->cache_dirty && m->scanned && mailbox_in_place(m))
 		mailbox_write_sizes(m);
 	mailbox_index_flush(m);
-	mem_free(m->item);
-	m->item = NULL;
-	m->n = 0;
+}
+
+static void
+forget(struct mailbox *m)
+{
+	mailbox_forget_items(m);
 	m->scanned = m->cache_read = false;
-	m->uidnext = 0;
 	maildir_list_free(&m->list);
 	ledger_names_close(&m->recalled);
 	keywords_fini(&m->keywords);
 	arena_reset(m->names);
 }
 
+/* A session that rests has told of them all the same. */
+static void
+remember_uids(struct mailbox *m)
+{
+	if (!m->scanned)
+		return;
+	mailbox_forget_rest(m);
+	m->rested = mem_array(m->n + 1, sizeof *m->rested);
+	for (size_t i = 0; i < m->n; i++) {
+		struct uid_range *last = m->rested_n > 0 ? &m->rested[m->rested_n - 1] : NULL;
+		uint32_t uid = m->item[i].mail.uid;
+
+		if (m->item[i].mail.expunged)
+			continue;
+		if (last && last->last + 1 == uid)
+			last->last = uid;
+		else
+			m->rested[m->rested_n++] = (struct uid_range){ uid, uid };
+	}
+	m->rested = mem_resize(m->rested, (m->rested_n + 1) * sizeof *m->rested);
+}
+
+void
+mailbox_forget_rest(struct mailbox *m)
+{
+	mem_free(m->rested);
+	m->rested = NULL;
+	m->rested_n = 0;
+}
+
+bool
+mailbox_was_gone(const struct mailbox *m, uint32_t uid)
+{
+	size_t low = 0, high = m->rested_n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (m->rested[mid].last < uid)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return uid < m->uidnext && (low == m->rested_n || m->rested[low].first > uid);
+}
+
 void
 mailbox_rest(struct mailbox *m)
 {
+	keep_found(m);
+	remember_uids(m);
 	forget(m);
 	if (m->ledger)
 		ledger_rest(m->ledger);
@@ -370,7 +444,9 @@ mailbox_close(struct mailbox **box)
 
 	if (!m)
 		return;
+	keep_found(m);
 	forget(m);
+	mailbox_forget_rest(m);
 	mailbox_kept_close(m);
 	index_free(&m->index);
 	ledger_free(&m->ledger);

@@ -31,7 +31,8 @@ struct mailbox;		/* an open one */
 /* "maildir:/path" or "mbox:/path". */
 bool	mailbox_parse(struct bytes spec, enum mailbox_format *format, char path[1024]);
 
-/* Opens; makes an empty one (0700, Maildir: cur new tmp) where there is none and its parent is the owner's.
+/* Opens; makes an empty one (0700, Maildir: cur new tmp) where there is none and its parent is the owner's; the parent, too, and
+ * that one's, where what they would be in is the owner's.
  * The owner is who we run as: a mailbox of somebody else, a symbolic or hard link in its place is
  * refused. wait_ms: how long to wait for a lock, here and later. NULL: errno, and why in words for the journal. */
 struct mailbox	*mailbox_open(struct bytes spec, int64_t wait_ms, char *why, size_t cap);
@@ -126,10 +127,12 @@ void		 mailbox_data_keep(struct mailbox *m, size_t i, const struct index_data *d
 /* ---- changing ---- */
 
 /* Moves what is new to where no other session takes it for recent (Maildir: to cur/). The mails that were moved
- * stay `recent` until the next scan. */
-bool		 mailbox_claim(struct mailbox *m);
+ * stay `recent` until the next scan; one that cannot be moved is so for others, too. */
+void		 mailbox_claim(struct mailbox *m);
 /* Removes, durable; those that are gone already count as removed. False: errno, some may be left. */
 bool		 mailbox_expunge(struct mailbox *m, const size_t *which, size_t n);
+/* The same of those that are \\Deleted yet: one that somebody has taken it from since the last scan stays. */
+bool		 mailbox_expunge_deleted(struct mailbox *m, const size_t *which, size_t n);
 
 /* ---- what was expunged, and is kept (a Maildir's alone; doc/mailbox-layout.md) ---- */
 

@@ -3,9 +3,10 @@
  * mail/mailbox_arrive.c - what a session adds to a mailbox: APPEND, COPY, MOVE.
  * RFC 3501 sections 6.3.11 and 6.4.7, RFC 6851; RFC 4315 (UIDs of what was added).
  *
- * All of a command or none of it: what was named already is taken back. The order is
- * that of a delivery: content on disk, then the name on disk, then the UID in the ledger, on
- * disk, then the answer. MOVE removes only what is on disk in the other mailbox.
+ * All of a command or none of it: what was named already is taken back. The order: content on disk, then its name
+ * and its UID in the ledger, on disk, then the answer. Of those two the UID comes first: its sync writes the file
+ * system's journal, and the name with it, so that the one for the name finds little to do. Cut between them, a UID has no
+ * message, and nobody was told of it. MOVE removes only what is on disk in the other mailbox.
  */
 #include "mail/mailbox_impl.h"
 
@@ -189,10 +190,10 @@ drop_all(struct mailbox *m, struct maildir_copy *c, size_t n)
 static bool
 settle_all(struct mailbox *m, struct maildir_copy *c, size_t n, bool placed, uint32_t *uids)
 {
-	if (placed) {
+	if (placed && give_uids(m, c, n, uids)) {
 		maildir_make_durable(&m->maildir, c, n);
 		errno = first_fault(c, n);
-		if (errno == 0 && give_uids(m, c, n, uids))
+		if (errno == 0)
 			return true;
 	}
 	drop_all(m, c, n);
@@ -303,6 +304,9 @@ map_keywords(struct mailbox *m, struct mailbox *to, uint32_t used, uint32_t map[
 {
 	uint32_t keep = 0;
 
+	errno = m->keywords.fault;
+	if (errno != 0 && used >= MAIL_KEYWORD)
+		return false;
 	for (unsigned i = 0; i < MAIL_KEYWORDS; i++) {
 		struct bytes name = mailbox_keyword(m, i);
 

@@ -29,41 +29,50 @@ remove_file(struct mailbox *m, const struct maildir_file *f, int kept)
 	return true;
 }
 
-/* True: it is gone. *ours: we have removed it, nobody else has. */
+/* What goes: all that is named, or (deleted) what is \Deleted in the moment it goes: a file that was
+ * renamed since may be one that somebody wants to keep. */
+struct removal { struct mailbox *m; int kept; bool deleted; };
+
 static bool
-remove_item(struct mailbox *m, struct item *it, int kept, bool *ours)
+stays(const struct removal *r, const struct item *it)
 {
-	for (int i = 0; i < 2; i++) {
-		*ours = remove_file(m, &it->file, kept);
+	return r->deleted && !(maildir_flags(it->file.suffix) & MAIL_DELETED);
+}
+
+/* True: it is gone, or stays. *ours: we have removed it, nobody else has. */
+static bool
+remove_item(const struct removal *r, struct item *it, bool *ours)
+{
+	for (int i = 0; i < 2 && !stays(r, it); i++) {
+		*ours = it->mail.expunged = remove_file(r->m, &it->file, r->kept);
 		if (*ours)
 			return true;
 		if (errno != ENOENT)
 			return false;
-		if (!maildir_find(&m->maildir, &it->file, m->names))
-			return errno == ENOENT;
+		if (!maildir_find(&r->m->maildir, &it->file, r->m->names))
+			return it->mail.expunged = errno == ENOENT;
 	}
 	return true;
 }
 
 /* Those that another program has moved are looked for all at once: one walk for each would be too much. */
 static bool
-remove_moved(struct mailbox *m, const uint32_t *uids, const size_t *place, size_t n, int kept, bool *ours)
+remove_moved(const struct removal *r, const uint32_t *uids, const size_t *place, size_t n, bool *ours)
 {
-	bool good = mailbox_scan(m);
+	bool good = mailbox_scan(r->m);
 
 	for (size_t i = 0; good && i < n; i++) {
-		struct item *it = mailbox_item(m, uids[i]);
+		struct item *it = mailbox_item(r->m, uids[i]);
 
-		good = !it || remove_item(m, it, kept, &ours[place[i]]);
-		if (it)
-			it->mail.expunged = good;
+		good = !it || remove_item(r, it, &ours[place[i]]);
 	}
 	return good;
 }
 
 static bool
-expunge_maildir(struct mailbox *m, const size_t *which, size_t n, int kept, bool *ours)
+expunge_maildir(const struct removal *r, const size_t *which, size_t n, bool *ours)
 {
+	struct mailbox *m = r->m;
 	uint32_t *moved = mem_array(n, sizeof *moved);
 	size_t *place = mem_array(n, sizeof *place), missing = 0;
 	bool good = true;
@@ -72,7 +81,9 @@ expunge_maildir(struct mailbox *m, const size_t *which, size_t n, int kept, bool
 		struct item *it = &m->item[which[i]];
 
 		must(which[i] < m->n);
-		if (remove_file(m, &it->file, kept)) {
+		if (stays(r, it))
+			continue;
+		if (remove_file(m, &it->file, r->kept)) {
 			it->mail.expunged = ours[i] = true;
 		} else if (errno == ENOENT) {
 			place[missing] = i;
@@ -82,11 +93,11 @@ expunge_maildir(struct mailbox *m, const size_t *which, size_t n, int kept, bool
 		}
 	}
 	m->cache_dirty |= m->cache_read;
-	good = good && (missing == 0 || remove_moved(m, moved, place, missing, kept, ours));
+	good = good && (missing == 0 || remove_moved(r, moved, place, missing, ours));
 	mem_free(moved);
 	mem_free(place);
 	/* Where it is kept first: no power cut finds it in neither place. */
-	return good && (kept == -1 || dir_sync(kept)) && maildir_sync(&m->maildir, true, true);
+	return good && (r->kept == -1 || dir_sync(r->kept)) && maildir_sync(&m->maildir, true, true);
 }
 
 static int
@@ -130,26 +141,77 @@ expunge_mbox(struct mailbox *m, const size_t *which, size_t n, bool *ours)
 bool
 mailbox_expunge_ours(struct mailbox *m, const size_t *which, size_t n, bool *ours)
 {
+	struct removal r = { .m = m, .kept = -1 };
+
 	if (n == 0)
 		return true;
-	return m->format == MAILBOX_MAILDIR ? expunge_maildir(m, which, n, -1, ours)
+	return m->format == MAILBOX_MAILDIR ? expunge_maildir(&r, which, n, ours)
 	    : expunge_mbox(m, which, n, ours);
+}
+
+static bool
+expunge_and_keep(struct mailbox *m, const size_t *which, size_t n, bool deleted)
+{
+	struct removal r = { .m = m, .kept = mailbox_kept_dir(m), .deleted = deleted };
+	bool *ours = mem_array(n, sizeof *ours), good;
+
+	good = expunge_maildir(&r, which, n, ours);
+	fd_close(&r.kept);
+	mem_free(ours);
+	return good;
+}
+
+static bool
+expunge_parts(struct mailbox *m, const size_t *which, size_t n)
+{
+	bool *ours = mem_array(n + 1, sizeof *ours), good = mailbox_expunge_ours(m, which, n, ours);
+
+	mem_free(ours);
+	return good;
 }
 
 bool
 mailbox_expunge(struct mailbox *m, const size_t *which, size_t n)
 {
-	bool *ours = mem_array(n + 1, sizeof *ours), good;
-	int kept = -1;
+	if (n == 0)
+		return true;
+	return m->format == MAILBOX_MBOX ? expunge_parts(m, which, n) : expunge_and_keep(m, which, n, false);
+}
 
-	if (n == 0 || m->format == MAILBOX_MBOX) {
-		good = mailbox_expunge_ours(m, which, n, ours);
-	} else {
-		kept = mailbox_kept_dir(m);
-		good = expunge_maildir(m, which, n, kept, ours);
-		fd_close(&kept);
+/* The flags are in the ledger: nobody changes them while the lock is ours. */
+static bool
+expunge_deleted_parts(struct mailbox *m, const uint32_t *uids, size_t n)
+{
+	size_t *which = mem_array(n, sizeof *which), found = 0;
+	bool good = mailbox_look(m);
+
+	for (size_t i = 0; good && i < n; i++) {
+		const struct item *it = mailbox_item(m, uids[i]);
+
+		if (it && (it->mail.flags & MAIL_DELETED))
+			which[found++] = (size_t)(it - m->item);
 	}
-	mem_free(ours);
+	good = good && expunge_parts(m, which, found);
+	mem_free(which);
+	return good;
+}
+
+bool
+mailbox_expunge_deleted(struct mailbox *m, const size_t *which, size_t n)
+{
+	uint32_t *uids;
+	bool good;
+
+	if (n == 0)
+		return true;
+	if (m->format == MAILBOX_MAILDIR)
+		return expunge_and_keep(m, which, n, true);
+	if (!mailbox_lock(m))
+		return false;
+	uids = mailbox_uids(m, which, n);
+	good = expunge_deleted_parts(m, uids, n);
+	mailbox_unlock(m);
+	mem_free(uids);
 	return good;
 }
 
@@ -166,8 +228,12 @@ changed_flags(uint32_t flags, const struct flag_change *c)
 	return c->flags;
 }
 
-/* One mod-sequence for all that a command changes; the index is open for changes once there is one. */
-struct store { struct mailbox *m; const struct flag_change *change; uint64_t modseq; };
+struct store {
+	struct mailbox	*m;
+	const struct flag_change *change;
+	uint64_t	 modseq;	/* one for all that a command changes; the index is open for changes once there is one */
+	bool		 sure;		/* of mailbox_look_lightly */
+};
 
 static void
 store_end(struct store *s)
@@ -198,6 +264,7 @@ static bool
 try_store(struct store *s, struct item *it, enum flag_changed *result)
 {
 	const struct flag_change *c = s->change;
+	struct stat st;
 	uint32_t flags;
 
 	*result = FLAG_GONE;
@@ -208,8 +275,8 @@ try_store(struct store *s, struct item *it, enum flag_changed *result)
 		return true;
 	flags = changed_flags(it->mail.flags, c);
 	*result = FLAG_SAME;
-	if (flags == it->mail.flags)
-		return true;
+	if (flags == it->mail.flags)	/* as far as we know */
+		return s->sure || maildir_stat(&s->m->maildir, &it->file, &st);
 	*result = FLAG_GONE;
 	if (s->m->format == MAILBOX_MAILDIR && !maildir_set_flags(&s->m->maildir, &it->file, flags, s->m->names))
 		return false;
@@ -229,6 +296,7 @@ store_one(struct store *s, uint32_t uid, enum flag_changed *result)
 		if (errno != ENOENT)
 			return false;
 		store_end(s);
+		s->sure = true;
 		if (!mailbox_look_again(s->m))
 			return false;
 	}
@@ -258,8 +326,8 @@ static bool
 store_locked(struct mailbox *m, const uint32_t *uids, size_t n, const struct flag_change *c,
     enum flag_changed *result)
 {
-	struct store s = { m, c, 0 };
-	bool good = mailbox_look(m);
+	struct store s = { .m = m, .change = c };
+	bool good = mailbox_look_lightly(m, &s.sure);
 
 	for (size_t i = 0; good && i < n; i++)
 		good = store_one(&s, uids[i], &result[i]);
@@ -286,20 +354,20 @@ mailbox_store(struct mailbox *m, const size_t *which, size_t n, const struct fla
 	return good;
 }
 
-bool
+void
 mailbox_claim(struct mailbox *m)
 {
-	if (m->format == MAILBOX_MBOX)
-		return true;
-	for (size_t i = 0; i < m->n; i++) {
+	for (size_t i = 0; m->format == MAILBOX_MAILDIR && i < m->n; i++) {
 		struct item *it = &m->item[i];
 
-		/* One that is not there any more is another session's, or gone. */
-		if (it->file.in_new && !maildir_set_flags(&m->maildir, &it->file, it->mail.flags, m->names)) {
-			if (errno != ENOENT)
-				return false;
+		if (!it->file.in_new || maildir_set_flags(&m->maildir, &it->file, it->mail.flags, m->names))
+			continue;
+		if (errno == ENOENT) {		/* it is another session's, or gone */
 			it->mail.recent = false;
+			continue;
 		}
+		if (!m->told_claim)
+			log_errno("mailbox %s: cannot move new/\"%s\" to cur", mailbox_what(m), log_text(it->mail.name));
+		m->told_claim = true;
 	}
-	return true;
 }

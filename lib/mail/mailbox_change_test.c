@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "mail/index.h"
@@ -440,6 +441,75 @@ test_renamed(void **state)
 	mailbox_close(&m);
 }
 
+/* As if what happened since the last look had happened in the tick of the clock in which it began. */
+static void
+in_one_tick(struct mailbox *m)
+{
+	assert_true(mailbox_changed(m, m->changed));
+	m->listed_us = clock_wall_us();
+}
+
+/* No time tells of these changes, and no name has to be changed. */
+static void
+test_renamed_at_once(void **state)
+{
+	struct mailbox *m = opened("box"), *other = opened("box");
+	struct flag_change c = { .how = FLAGS_ADD, .flags = MAIL_SEEN, .unchangedsince = true };
+	enum flag_changed result;
+	size_t i = 0;
+
+	(void)state;
+	append(m, "A: 1\r\n\r\none\r\n", MAIL_SEEN);
+	scan(m, 1);
+	rename_to(file_of("cur", ":2,S"), ":2,F");
+	in_one_tick(m);
+	assert_int_equal(store(m, 0, FLAGS_ADD, MAIL_SEEN), FLAG_CHANGED);
+	file_of("cur", ":2,FS");
+	scan(m, 1);
+	c.modseq = mailbox_mail(m, 0)->modseq;
+	rename_to(file_of("cur", ":2,FS"), ":2,F");
+	in_one_tick(m);
+	assert_true(mailbox_store(m, &i, 1, &c, &result));
+	assert_int_equal(result, FLAG_MODIFIED);
+	scan(other, 1);
+	scan(m, 1);
+	assert_int_equal(store(other, 0, FLAGS_SET, MAIL_DRAFT), FLAG_CHANGED);
+	in_one_tick(m);
+	assert_int_equal(store(m, 0, FLAGS_ADD, MAIL_FLAGGED), FLAG_CHANGED);
+	assert_int_equal(flags(m, 0), MAIL_DRAFT | MAIL_FLAGGED);
+	assert_int_equal(store(m, 0, FLAGS_ADD, MAIL_FLAGGED), FLAG_SAME);
+	unlink(file_of("cur", ":2,DF"));
+	in_one_tick(m);
+	assert_int_equal(store(m, 0, FLAGS_ADD, MAIL_FLAGGED), FLAG_GONE);
+	mailbox_close(&other);
+	mailbox_close(&m);
+}
+
+/* What somebody has taken \Deleted from since the last look is not expunged. */
+static void
+test_not_deleted_any_more(void **state)
+{
+	struct mailbox *m = opened("box"), *other = opened("box");
+	size_t which[] = { 0, 1, 2 };
+
+	(void)state;
+	append(m, "A: 1\r\n\r\none\r\n", MAIL_DELETED);
+	append(m, "A: 2\r\n\r\ntwo\r\n", MAIL_DELETED);
+	append(m, "A: 3\r\n\r\nthree\r\n", MAIL_DELETED);
+	scan(m, 3);
+	scan(other, 3);
+	assert_int_equal(store(other, 1, FLAGS_REMOVE, MAIL_DELETED), FLAG_CHANGED);
+	assert_int_equal(store(other, 2, FLAGS_ADD, MAIL_SEEN), FLAG_CHANGED);
+	assert_true(mailbox_expunge_deleted(m, which, LEN(which)));
+	scan(m, 1);
+	assert_int_equal(mailbox_mail(m, 0)->uid, 2);
+	assert_false(mailbox_mail(m, 0)->expunged);
+	assert_int_equal(flags(m, 0), 0);
+	assert_text(m, 0, "A: 2\n\ntwo\n");
+	mailbox_close(&other);
+	mailbox_close(&m);
+}
+
 /* One that was seen to be gone and comes back is a new message: UIDs only rise. */
 static void
 test_came_back(void **state)
@@ -466,6 +536,37 @@ test_came_back(void **state)
 	mailbox_close(&m);
 }
 
+/* For who has told of it and rests meanwhile, too. */
+static void
+test_came_back_to_one_at_rest(void **state)
+{
+	struct mailbox *m = opened("box");
+	char path[600], away[128];
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		append(m, "A: 1\r\n\r\none\r\n", i == 1 ? MAIL_SEEN : MAIL_DRAFT);
+	scan(m, 4);
+	snprintf(path, sizeof path, "%s", file_of("cur", ":2,S"));
+	snprintf(away, sizeof away, "%s/away", test_dir);
+	for (uint32_t uid = 5; uid < 8; uid++) {
+		assert_int_equal(rename(path, away), 0);
+		scan(m, 3);
+		mailbox_rest(m);
+		mailbox_rest(m);
+		assert_int_equal(rename(away, path), 0);
+		scan(m, 4);
+		assert_int_equal(mailbox_mail(m, 0)->uid, 1);
+		assert_int_equal(mailbox_mail(m, 1)->uid, 3);
+		assert_int_equal(mailbox_mail(m, 2)->uid, 4);
+		assert_int_equal(mailbox_mail(m, 3)->uid, uid);
+	}
+	mailbox_rest(m);
+	scan(m, 4);
+	assert_int_equal(mailbox_mail(m, 3)->uid, 7);
+	mailbox_close(&m);
+}
+
 static void
 test_claim(void **state)
 {
@@ -476,11 +577,36 @@ test_claim(void **state)
 	scan(m, 1);
 	scan(other, 1);
 	assert_true(mailbox_mail(m, 0)->recent);
-	assert_true(mailbox_claim(m));
+	mailbox_claim(m);
 	assert_true(mailbox_mail(m, 0)->recent);
-	assert_true(mailbox_claim(other));			/* too late */
+	mailbox_claim(other);					/* too late */
 	assert_false(mailbox_mail(other, 0)->recent);
 	file_of("cur", ":2,");
+	mailbox_close(&other);
+	mailbox_close(&m);
+}
+
+/* A name that has no room for flags keeps nobody from the others. */
+static void
+test_claim_of_a_long_name(void **state)
+{
+	struct mailbox *m = opened("box"), *other = opened("box");
+	char path[512];
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/box/new/%0255d", test_dir, 1);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	assert_int_not_equal(fd, -1);
+	close(fd);
+	append(m, "A: 1\r\n\r\none\r\n", 0);
+	scan(m, 2);
+	mailbox_claim(m);
+	scan(other, 2);
+	mailbox_claim(other);
+	assert_false(mailbox_mail(other, 0)->recent);
+	assert_true(mailbox_mail(other, 1)->recent);
+	assert_int_equal(mailbox_mail(other, 1)->name.n, 255);
 	mailbox_close(&other);
 	mailbox_close(&m);
 }
@@ -833,10 +959,12 @@ main(void)
 		M(test_append), B(test_append), M(test_dropped), B(test_dropped), M(test_several), B(test_several),
 		M(test_store), B(test_store), M(test_unchangedsince), B(test_unchangedsince),
 		M(test_keywords), B(test_keywords), M(test_copy), B(test_copy), M(test_move), B(test_move),
-		M(test_copy_gone), B(test_copy_gone), M(test_expunged_modseq), B(test_expunged_modseq),
+		M(test_copy_gone), B(test_copy_gone),
+		M(test_not_deleted_any_more), B(test_not_deleted_any_more), M(test_expunged_modseq), B(test_expunged_modseq),
 		M(test_kept), B(test_kept), M(test_kept_moved), M(test_kept_and_old), M(test_kept_many), M(test_kept_odd),
 		cmocka_unit_test(test_name_time),
-		M(test_renamed), M(test_came_back), M(test_claim), M(test_index_lost),
+		M(test_renamed), M(test_renamed_at_once), M(test_came_back), M(test_came_back_to_one_at_rest),
+		M(test_claim), M(test_claim_of_a_long_name), M(test_index_lost),
 		cmocka_unit_test(test_keywords_file), cmocka_unit_test(test_from_dates),
 	};
 

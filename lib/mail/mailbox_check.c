@@ -31,7 +31,7 @@
 struct image {
 	struct bytes	file;		/* mapped, or on the heap */
 	bool		heap;
-	uint64_t	inode;
+	uint64_t	inode;		/* file_home() of it */
 	bool		there;		/* something has that name */
 	int		fault;		/* errno; 0: it was read */
 };
@@ -111,7 +111,7 @@ image_open(struct image *i, int dir, const char *stem, const char *ending)
 	if (fd == -1 || fstat(fd, &st) == -1) {
 		i->fault = errno;
 	} else {
-		i->inode = st.st_ino;
+		i->inode = file_home(&st);
 		p = st.st_size == 0 ? NULL : mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
 		if (p == MAP_FAILED)
 			i->fault = errno;
@@ -365,18 +365,15 @@ look_at_entry(struct checking *k, int dir, const char *where, const char *name)
 static bool
 list_directory(struct checking *k, int held, const char *where)
 {
-	int dir = openat(held, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = dir == -1 ? NULL : fdopendir(dir);
+	DIR *d = dir_stream(held, ".");
 	struct dirent *e;
 	bool good;
 
-	if (!d) {
-		fd_close(&dir);
+	if (!d)
 		return false;
-	}
 	while ((errno = 0, e = readdir(d)) != NULL)
 		if (e->d_name[0] != '.')
-			look_at_entry(k, dir, where, e->d_name);
+			look_at_entry(k, dirfd(d), where, e->d_name);
 	good = errno == 0;
 	closedir(d);
 	return good;
@@ -422,6 +419,7 @@ static bool
 list_mbox(struct checking *k)
 {
 	struct mbox *b = &k->m->mbox;
+	struct bytes *name;
 	bool changed;
 
 	if (!mbox_list(b, k->header.key, &changed))
@@ -429,13 +427,15 @@ list_mbox(struct checking *k)
 	if (b->size > 0 && (b->n == 0 || b->part[0].at > 0))
 		say(k, true, (struct bytes){ 0 }, b->n == 0 ? "is no mbox: it has no line that begins with \"From \""
 		    : "something stands before the first line that begins with \"From \"", FINDING_MOVE);
+	name = mailbox_part_names(k->a, b);
 	for (size_t i = 0; i < b->n; i++) {
 		struct message *found = add_message(k);
 
-		found->name = mailbox_part_name(k->a, b, i);
+		found->name = name[i];
 		found->path = arena_fmt(k->a, "message %zu, at octet %llu", i + 1, (unsigned long long)b->part[i].at);
 		found->part = i;
 	}
+	mem_free(name);
 	if (k->n > 0)
 		qsort(k->message, k->n, sizeof *k->message, by_message);
 	return true;

@@ -68,18 +68,6 @@ mailbox_kept_dir(struct mailbox *m)
 	return dir;
 }
 
-/* A stream of its own over dir, which stays; NULL: errno. */
-static DIR *
-stream(int dir)
-{
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
-
-	if (!d)
-		fd_close(&fd);
-	return d;
-}
-
 /* ---- what is there ---- */
 
 struct kept_list { struct arena *a; struct kept_mail *mail; size_t n, cap; };
@@ -114,7 +102,7 @@ by_removal(const void *a, const void *b)
 static bool
 read_kept(struct kept_list *l, int dir)
 {
-	DIR *d = stream(dir);
+	DIR *d = dir_stream(dir, ".");
 	struct dirent *e;
 	bool good;
 
@@ -217,7 +205,7 @@ static bool
 remove_old(int dir, int64_t before_s, int64_t *oldest_s)
 {
 	size_t removed = 0;
-	DIR *d = stream(dir);
+	DIR *d = dir_stream(dir, ".");
 	struct dirent *e;
 
 	if (!d)

@@ -45,8 +45,11 @@ struct keywords {
 	struct bytes	name[MAIL_KEYWORDS];	/* in text */
 	struct buf	text;			/* owned */
 	struct stat	st;			/* of the file that was read; zero: there was none */
+	int		fault;			/* errno: there are names, which cannot be read now; 0: these are all */
 	bool		read;
 };
+
+struct uid_range { uint32_t first, last; };
 
 struct mailbox {
 	enum mailbox_format format;
@@ -57,6 +60,7 @@ struct mailbox {
 	uint32_t	above;		/* for ledger_above */
 	bool		keeping;	/* mailbox_keep_expunged was called */
 	bool		told_keep;	/* the journal knows that something could not be kept */
+	bool		told_claim;	/* and that something could not be claimed */
 	int64_t		keep_s;
 	struct index	*index;		/* owned; NULL: nobody asked for it */
 	struct keywords	keywords;
@@ -68,7 +72,9 @@ struct mailbox {
 	bool		scanned;
 	uint32_t	uidvalidity;	/* at the last scan */
 	uint64_t	serial;		/* of the index, as we left it */
-	uint32_t	uidnext;	/* at the last scan: what is below it and not among the items is gone for good; 0: none */
+	uint32_t	uidnext;	/* at the last scan: what is below it and was not there then is gone for good; 0: none */
+	struct uid_range *rested;	/* owned; after mailbox_rest: what was there at that scan, rising */
+	size_t		rested_n;
 	struct timespec	changed[2];	/* Maildir: st_ctim of new/, cur/ before they were listed */
 	int64_t		listed_us;	/* when that was */
 	bool		cache_read, cache_dirty;
@@ -84,6 +90,9 @@ bool		 mailbox_lock(struct mailbox *m);	/* the ledger's; false: errno */
 void		 mailbox_unlock(struct mailbox *m);
 /* Under the lock: as mailbox_scan. Indices of mails change. */
 bool		 mailbox_look(struct mailbox *m);
+/* The same, but not *sure: another program's change is not seen when it came so soon after the look before that no time
+ * tells it. For whoever finds out as it goes: the name of a message is not there any more. */
+bool		 mailbox_look_lightly(struct mailbox *m, bool *sure);
 /* Under the lock: looks again, whatever seems to be the same. */
 bool		 mailbox_look_again(struct mailbox *m);
 /* st_ctim of new/ and cur/: any change of what is in them changes it, and nobody can set it. False: errno. */
@@ -91,7 +100,11 @@ bool		 mailbox_changed(const struct mailbox *m, struct timespec now[2]);
 /* What was looked at then, and changed last at t, has not changed since without t having changed, too. */
 bool		 mailbox_settled(const struct timespec *t, int64_t looked_us);
 void		 mailbox_forget_items(struct mailbox *m);
-struct bytes	 mailbox_part_name(struct arena *a, const struct mbox *b, size_t i);
+/* Of what is not among the items: it was seen to be gone, so that its UID may not come back. */
+bool		 mailbox_was_gone(const struct mailbox *m, uint32_t uid);
+void		 mailbox_forget_rest(struct mailbox *m);
+/* Of all messages of an mbox: hash, and the how-manieth of those that are equal. In a; the array is the caller's to free. */
+struct bytes	*mailbox_part_names(struct arena *a, const struct mbox *b);
 /* NULL: it is not there. */
 struct item	*mailbox_item(struct mailbox *m, uint32_t uid);
 uint32_t	*mailbox_uids(const struct mailbox *m, const size_t *which, size_t n);	/* the caller's to free */
@@ -129,6 +142,7 @@ void		 mailbox_kept_close(struct mailbox *m);	/* removes what is old */
 /* ---- mailbox_keyword.c ---- */
 /* Under the lock: reads the names again if the file is another. */
 bool		 keywords_load(struct mailbox *m);
+bool		 keywords_none(int fault);	/* errno of a file that is none, or is not there: it holds no names */
 void		 keywords_parse(struct keywords *k, struct bytes file);	/* pure; names borrow from the file */
 void		 keywords_fini(struct keywords *k);
 

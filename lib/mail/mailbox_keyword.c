@@ -70,25 +70,36 @@ same(const struct stat *a, const struct stat *b)
 	    && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-/* What is no file, or cannot be read, has no keywords; letters stay in the names of messages. */
+bool
+keywords_none(int fault)
+{
+	return fault == ENOENT || fault == ELOOP || fault == EINVAL || fault == EFBIG || fault == ENXIO || fault == EISDIR;
+}
+
+/* What is no file has no keywords; letters stay in the names of messages. */
 bool
 keywords_load(struct mailbox *m)
 {
 	struct keywords *k = &m->keywords;
+	int dir, fault = 0, told = k->fault;
 	char name[256];
 	struct stat st;
-	int dir = file_name(m, name);
 
+	dir = file_name(m, name);
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		memset(&st, 0, sizeof st);
-	if (k->read && same(&st, &k->st))
+	if (k->read && k->fault == 0 && same(&st, &k->st))
 		return true;
 	if (!k->text.max)
 		buf_init(&k->text, KEYWORDS_FILE_MAX);
 	buf_clear(&k->text);
-	if (st.st_ino != 0 && !file_slurp(dir, name, &k->text))
-		log_errno("mailbox %s: cannot read the names of keywords", mailbox_what(m));
+	if (st.st_ino != 0 && !file_slurp(dir, name, &k->text)) {
+		fault = errno;
+		if (fault != told)
+			log_errno("mailbox %s: cannot read the names of keywords", mailbox_what(m));
+	}
 	keywords_parse(k, buf_bytes(&k->text));
+	k->fault = keywords_none(fault) ? 0 : fault;
 	k->st = st;
 	k->read = true;
 	return true;
@@ -172,6 +183,10 @@ make_locked(struct mailbox *m, struct bytes name, uint32_t keep)
 		return 0;
 	if ((flag = mailbox_keyword_flag(m, name)) != 0)
 		return flag;		/* another session was quicker */
+	if (m->keywords.fault != 0) {	/* which would be written over */
+		errno = m->keywords.fault;
+		return 0;
+	}
 	i = free_letter(m, keep);
 	if (i == MAIL_KEYWORDS) {
 		errno = EMLINK;

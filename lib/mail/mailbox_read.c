@@ -188,9 +188,7 @@ mailbox_find_parts(struct mailbox *m)
 
 	if (!mbox_list(&m->mbox, ledger_key(m->ledger), &changed))
 		return false;
-	name = mem_array(m->mbox.n ? m->mbox.n : 1, sizeof *name);
-	for (size_t j = 0; j < m->mbox.n; j++)
-		name[j] = mailbox_part_name(m->names, &m->mbox, j);
+	name = mailbox_part_names(m->names, &m->mbox);
 	for (size_t i = 0, j = 0; i < m->n; i++) {
 		size_t tried = 0;
 

@@ -123,13 +123,13 @@ suffix_of(struct suffixes *s, uint32_t flags, struct arena *a)
 	return s->known[i].text;
 }
 
-/* False: it is not as it was noted, so it is damaged. */
+/* False: it is not as it was noted, so it is damaged; or it came back. */
 static bool
 recall_item(struct mailbox *m, size_t i, struct suffixes *s, struct item *it)
 {
 	struct index_mail r;
 
-	if (!index_get(m->index, i, &r) || (r.where & WHERE_ODD)
+	if (!index_get(m->index, i, &r) || (r.where & WHERE_ODD) || mailbox_was_gone(m, r.uid)
 	    || !ledger_names_get(&m->recalled, r.name_at, r.uid, &it->mail.name)
 	    || (crc32_of(0, it->mail.name) & WHERE_SUM) != (r.where & WHERE_SUM))
 		return false;
@@ -200,6 +200,7 @@ mailbox_recall(struct mailbox *m)
 	m->listed_us = at;
 	m->uidvalidity = m->recalled.header.uidvalidity;
 	m->uidnext = now.uidnext;
+	mailbox_forget_rest(m);
 	m->serial = index_serial(m->index);
 	m->news = false;		/* a look that found nothing new noted it */
 	m->scanned = true;

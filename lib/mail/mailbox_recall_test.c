@@ -120,7 +120,7 @@ assert_alike(struct mailbox *a, struct mailbox *b)
 	for (size_t i = 0; i < mailbox_count(a); i++) {
 		struct mail *x = mailbox_mail(a, i), *y = mailbox_mail(b, i);
 		struct buf s, t;
-		int64_t p, q;
+		int64_t p = 0, q = 0;
 
 		assert_int_equal(x->uid, y->uid);
 		assert_int_equal(x->flags, y->flags);
@@ -431,6 +431,36 @@ test_other_boot(void **state)
 	assert_true(check());
 }
 
+/* What one session has seen to be gone, and rests, another finds again under its UID. */
+static void
+test_came_back_to_one_at_rest(void **state)
+{
+	struct mailbox *m;
+
+	(void)state;
+	make_box();
+	m = opened();
+	assert_true(scan(m));
+	move_file("cur/5.M1.x:2,S", "away");
+	assert_false(scan(m));
+	assert_int_equal(m->n, 7);
+	mailbox_rest(m);
+	move_file("away", "cur/5.M1.x:2,S");
+	usleep(TICK_US);
+	assert_false(recalls());
+	assert_true(recalls());
+	assert_false(scan(m));
+	assert_int_equal(m->n, 8);
+	assert_int_equal(m->item[4].mail.uid, 6);
+	assert_int_equal(m->item[7].mail.uid, 9);
+	mailbox_rest(m);
+	usleep(TICK_US);
+	(void)recalls();
+	assert_true(scan(m));
+	assert_int_equal(m->item[7].mail.uid, 9);
+	mailbox_close(&m);
+}
+
 /* A change in the tick of the look may not show: nothing is noted then. */
 static void
 test_not_settled(void **state)
@@ -508,7 +538,7 @@ main(void)
 #define T(t) cmocka_unit_test_setup_teardown(t, begin, test_dir_remove)
 	const struct CMUnitTest tests[] = {
 		T(test_recalls), T(test_goes_on), T(test_changes), T(test_damage), T(test_cut_meanwhile), T(test_other_name), T(test_other_boot),
-		T(test_not_settled), T(test_odd_suffix), T(test_empty), T(test_many_flags),
+		T(test_came_back_to_one_at_rest), T(test_not_settled), T(test_odd_suffix), T(test_empty), T(test_many_flags),
 	};
 
 	umask(077);

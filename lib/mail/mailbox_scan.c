@@ -44,7 +44,7 @@ mailbox_unlock(struct mailbox *m)
 	ledger_unlock(m->ledger);
 }
 
-struct arrived { struct maildir_came came; struct item item; };
+struct arrived { struct maildir_came came; size_t at; bool in_new; };
 
 static int
 by_arrival(const void *a, const void *b)
@@ -52,20 +52,23 @@ by_arrival(const void *a, const void *b)
 	const struct arrived *x = a, *y = b;
 	int order = maildir_came_order(&x->came, &y->came);
 
-	return order != 0 ? order : (int)x->item.file.in_new - (int)y->item.file.in_new;
+	return order != 0 ? order : (int)x->in_new - (int)y->in_new;
 }
 
 static void
 sort_by_arrival(struct item *item, size_t n)
 {
 	struct arrived *a = mem_array(n, sizeof *a);
+	struct item *sorted = mem_array(n, sizeof *sorted);
 
 	for (size_t i = 0; i < n; i++)
-		a[i] = (struct arrived){ maildir_came(item[i].mail.name), item[i] };
+		a[i] = (struct arrived){ maildir_came(item[i].mail.name), i, item[i].file.in_new };
 	qsort(a, n, sizeof *a, by_arrival);
 	for (size_t i = 0; i < n; i++)
-		item[i] = a[i].item;
+		sorted[i] = item[a[i].at];
+	memcpy(item, sorted, n * sizeof *item);
 	mem_free(a);
+	mem_free(sorted);
 }
 
 /* Of items with one name (it moved while we looked) the one in cur/ is kept: it is the later. */
@@ -162,11 +165,18 @@ count_missing(const struct mailbox *m, const bool *here)
 static size_t
 find_uids(struct mailbox *m, struct item *item, size_t n, size_t *missing)
 {
-	struct place *place = places_by_uid(m, item, n);
-	struct item *sorted = mem_array(n + 1, sizeof *sorted), *fresh = mem_array(n + 1, sizeof *fresh);
-	bool *here = mem_array(m->n + 1, sizeof *here);
+	struct place *place;
+	struct item *sorted, *fresh;
+	bool *here;
 	size_t known = 0, others = 0, old = 0;
 
+	*missing = 0;
+	if (m->n == 0 && ledger_count(m->ledger) == 0)
+		return 0;			/* none has a UID */
+	place = places_by_uid(m, item, n);
+	sorted = mem_array(n + 1, sizeof *sorted);
+	fresh = mem_array(n + 1, sizeof *fresh);
+	here = mem_array(m->n + 1, sizeof *here);
 	for (size_t i = 0; i < n; i++) {
 		struct item *it = &item[place[i].at];
 		uint32_t uid = place[i].uid;
@@ -175,7 +185,7 @@ find_uids(struct mailbox *m, struct item *item, size_t n, size_t *missing)
 			old++;
 		if (old < m->n && m->item[old].mail.uid == uid)
 			here[old] = true;
-		else if (uid < m->uidnext)
+		else if (mailbox_was_gone(m, uid))
 			uid = 0;
 		it->mail.uid = uid;
 		if (uid != 0)
@@ -513,16 +523,34 @@ look_maildir(struct mailbox *m)
 	return true;
 }
 
-/* Hash, and the how-manieth of those that are equal. */
-struct bytes
-mailbox_part_name(struct arena *a, const struct mbox *b, size_t i)
+struct hashed { uint64_t hash; size_t part; };
+
+static int
+by_hash(const void *a, const void *b)
 {
-	const struct mbox_part *p = &b->part[i];
+	const struct hashed *x = a, *y = b;
+
+	if (x->hash != y->hash)
+		return x->hash < y->hash ? -1 : 1;
+	return x->part < y->part ? -1 : x->part > y->part;
+}
+
+struct bytes *
+mailbox_part_names(struct arena *a, const struct mbox *b)
+{
+	struct hashed *h = mem_array(b->n + 1, sizeof *h);
+	struct bytes *name = mem_array(b->n + 1, sizeof *name);
 	size_t nth = 0;
 
-	for (size_t j = i; j-- > 0; )
-		nth += b->part[j].hash == p->hash;
-	return arena_fmt(a, "%016llx-%zx", (unsigned long long)p->hash, nth);
+	for (size_t i = 0; i < b->n; i++)
+		h[i] = (struct hashed){ b->part[i].hash, i };
+	qsort(h, b->n, sizeof *h, by_hash);
+	for (size_t i = 0; i < b->n; i++) {
+		nth = i > 0 && h[i].hash == h[i - 1].hash ? nth + 1 : 0;
+		name[h[i].part] = arena_fmt(a, "%016llx-%zx", (unsigned long long)h[i].hash, nth);
+	}
+	mem_free(h);
+	return name;
 }
 
 /* Only flags can have changed, which are in the ledger. */
@@ -539,6 +567,7 @@ static bool
 look_mbox(struct mailbox *m)
 {
 	struct arena *names;
+	struct bytes *name;
 	struct item *item;
 	size_t known, missing;
 	bool changed;
@@ -550,14 +579,16 @@ look_mbox(struct mailbox *m)
 		return true;
 	}
 	names = arena_new(NAMES_MAX);
+	name = mailbox_part_names(names, &m->mbox);
 	item = mem_array(m->mbox.n + 1, sizeof *item);
 	for (size_t i = 0; i < m->mbox.n; i++) {
 		item[i].part = i;
 		item[i].date_s = INT64_MIN;
 		item[i].mail.octets = m->mbox.part[i].octets;
 		item[i].mail.sized = true;
-		item[i].mail.name = mailbox_part_name(names, &m->mbox, i);
+		item[i].mail.name = name[i];
 	}
+	mem_free(name);
 	known = find_uids(m, item, m->mbox.n, &missing);
 	if (!take_items(m, item, known, m->mbox.n)) {
 		arena_free(&names);
@@ -590,20 +621,33 @@ mailbox_changed(const struct mailbox *m, struct timespec now[2])
 	return true;
 }
 
-bool
-mailbox_quiet(const struct mailbox *m)
+/* No time says that it has changed. *sure: then it has not. */
+static bool
+seems_same(const struct mailbox *m, bool *sure)
 {
 	struct timespec now[2];
 
+	*sure = true;
+	if (m->keywords.fault != 0)
+		return false;
 	if (m->format == MAILBOX_MBOX)
 		return mbox_same(&m->mbox) && ledger_unchanged(m->ledger);
 	if (!mailbox_changed(m, now))
 		return false;
-	for (int i = 0; i < 2; i++)
-		if (now[i].tv_sec != m->changed[i].tv_sec || now[i].tv_nsec != m->changed[i].tv_nsec
-		    || !mailbox_settled(&now[i], m->listed_us))
+	for (int i = 0; i < 2; i++) {
+		if (now[i].tv_sec != m->changed[i].tv_sec || now[i].tv_nsec != m->changed[i].tv_nsec)
 			return false;
+		*sure = *sure && mailbox_settled(&now[i], m->listed_us);
+	}
 	return true;
+}
+
+bool
+mailbox_quiet(const struct mailbox *m)
+{
+	bool sure;
+
+	return seems_same(m, &sure) && sure;
 }
 
 static bool
@@ -611,8 +655,9 @@ look(struct mailbox *m)
 {
 	if (!ledger_load(m->ledger) || !keywords_load(m))
 		return false;
-	if (m->scanned && m->uidvalidity != ledger_uidvalidity(m->ledger)) {
+	if (m->uidvalidity != 0 && m->uidvalidity != ledger_uidvalidity(m->ledger)) {
 		mailbox_forget_items(m);
+		mailbox_forget_rest(m);
 		m->cache_read = m->scanned = false;
 		m->uidnext = 0;
 	}
@@ -638,21 +683,10 @@ mailbox_look_again(struct mailbox *m)
 	m->listed_us = at;
 	m->uidvalidity = ledger_uidvalidity(m->ledger);
 	m->uidnext = ledger_uidnext(m->ledger);
+	mailbox_forget_rest(m);
 	m->scanned = true;
 	if (m->format == MAILBOX_MAILDIR && m->index)
 		mailbox_note(m);
-	return true;
-}
-
-bool
-mailbox_look(struct mailbox *m)
-{
-	if (!m->scanned || !mailbox_quiet(m))
-		return mailbox_look_again(m);
-	if (!ledger_load(m->ledger))
-		return false;
-	if (m->index)
-		merge_index(m);
 	return true;
 }
 
@@ -661,6 +695,33 @@ static bool
 same_index(const struct mailbox *m)
 {
 	return !m->index || !index_shared(m->index) || index_serial(m->index) == m->serial;
+}
+
+/* Under the lock: what was noted since is in the index. */
+static bool
+take_notes(struct mailbox *m)
+{
+	if (!ledger_load(m->ledger))
+		return false;
+	if (m->index)
+		merge_index(m);
+	return true;
+}
+
+bool
+mailbox_look_lightly(struct mailbox *m, bool *sure)
+{
+	/* One of ours notes each change in the index: then its change need not be guessed. */
+	if (m->scanned && seems_same(m, sure) && (*sure || (m->index && index_shared(m->index) && same_index(m))))
+		return take_notes(m);
+	*sure = true;
+	return mailbox_look_again(m);
+}
+
+bool
+mailbox_look(struct mailbox *m)
+{
+	return m->scanned && mailbox_quiet(m) ? take_notes(m) : mailbox_look_again(m);
 }
 
 bool

@@ -320,12 +320,44 @@ test_refused(void **state)
 	assert_null(mailbox_open(text("maildir:relative"), 100, why, sizeof why));
 	assert_null(mailbox_open(text("maildir:/a/../b"), 100, why, sizeof why));
 	assert_null(mailbox_open(text("imap:/a"), 100, why, sizeof why));
-	assert_null(mailbox_open(text("maildir:/nonexistent/x/y"), 100, why, sizeof why));
+	assert_null(mailbox_open(text("maildir:/nonexistent/w/x/y"), 100, why, sizeof why));
 }
 
 /* ---- Maildir ---- */
 
 /* Other programs rename, remove, restore. */
+/* mail_directory/domain/local-part: two that are missing are made, 0700, three are not. */
+static void
+test_parents(void **state)
+{
+	struct mailbox *m;
+	struct stat st;
+
+	(void)state;
+	snprintf(spec, sizeof spec, "%s:%s/a/b/c/box", is_mbox ? "mbox" : "maildir", test_dir);
+	assert_null(mailbox_open(text(spec), 100, why, sizeof why));
+	assert_string_equal(why, "the directory it would be in: No such file or directory");
+	snprintf(path, sizeof path, "%s/a", test_dir);
+	assert_int_equal(access(path, F_OK), -1);
+	snprintf(spec, sizeof spec, "%s:%s/a/b/box", is_mbox ? "mbox" : "maildir", test_dir);
+	m = opened();
+	mailbox_close(&m);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	snprintf(spec, sizeof spec, "%s:%s/a/d/box", is_mbox ? "mbox" : "maildir", test_dir);
+	m = opened();
+	mailbox_close(&m);
+	snprintf(path, sizeof path, "%s/a/d", test_dir);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	if (geteuid() == 0) {			/* below one that is another's nothing is made */
+		assert_int_equal(chown(path, 1, 1), 0);
+		snprintf(spec, sizeof spec, "%s:%s/a/d/e/box", is_mbox ? "mbox" : "maildir", test_dir);
+		assert_null(mailbox_open(text(spec), 100, why, sizeof why));
+		assert_string_equal(why, "the directory it would be in: No such file or directory");
+	}
+}
+
 static void
 test_other_programs(void **state)
 {
@@ -840,6 +872,48 @@ test_uidvalidity_above(void **state)
 	mailbox_close(&m);
 }
 
+/* An account for which nobody has made a place: that and the domain's, and no more; nothing where it is another's, or no directory. */
+static void
+test_places(void **state)
+{
+	static const struct { const char *format, *place, *made; bool good; } rows[] = {
+		{ "maildir", "a.example/anna/Maildir", "a.example/anna/Maildir/tmp", true },
+		{ "maildir", "a.example/bert/Maildir", "a.example/bert/Maildir/tmp", true },
+		{ "mbox", "b.example/anna/mbox", "b.example/anna/mbox", true },
+		{ "maildir", "away/a.example/anna/Maildir", "away", false },
+		{ "maildir", "file/anna/Maildir", "file/anna", false },
+	};
+	char at[160], to[200];
+	struct stat st;
+	FILE *f;
+
+	(void)state;
+	snprintf(at, sizeof at, "%s/file", test_dir);
+	assert_true((f = fopen(at, "w")) != NULL && fclose(f) == 0);
+	for (size_t i = 0; i < LEN(rows); i++) {
+		struct mailbox *m;
+
+		snprintf(to, sizeof to, "%s:%s/%s", rows[i].format, test_dir, rows[i].place);
+		m = mailbox_open(text(to), 200, why, sizeof why);
+		assert_row_int(rows[i].place, m != NULL, rows[i].good);
+		snprintf(at, sizeof at, "%s/%s", test_dir, rows[i].made);
+		assert_row_int(rows[i].place, stat(at, &st) == 0, rows[i].good);
+		if (m)
+			mailbox_close(&m);
+	}
+	snprintf(at, sizeof at, "%s/a.example/anna", test_dir);
+	assert_int_equal(stat(at, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	if (geteuid() != 0)
+		return;
+	snprintf(at, sizeof at, "%s/others", test_dir);		/* as a place that another file system is missing from */
+	assert_int_equal(mkdir(at, 0777), 0);
+	assert_int_equal(chown(at, 12345, 12345), 0);
+	snprintf(to, sizeof to, "maildir:%s/others/a.example/Maildir", test_dir);
+	assert_null(mailbox_open(text(to), 200, why, sizeof why));
+	assert_int_equal(errno, ENOENT);
+}
+
 int
 main(void)
 {
@@ -848,12 +922,12 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		M(test_deliver_and_read), B(test_deliver_and_read), M(test_expunge), B(test_expunge),
 		M(test_short_queue_file), B(test_short_queue_file), M(test_batch), B(test_batch),
-		M(test_pop3_lock), B(test_pop3_lock), M(test_refused), B(test_refused),
+		M(test_pop3_lock), B(test_pop3_lock), M(test_refused), B(test_refused), M(test_parents), B(test_parents),
 		M(test_other_programs), M(test_odd_files), M(test_size_cache), M(test_tmp_is_cleaned),
 		M(test_ways_to_deliver), M(test_names), M(test_digest), M(test_again), B(test_again), M(test_uidvalidity_above),
 		B(test_uidvalidity_above),
 		B(test_mbox_octets), B(test_mbox_torn_append), B(test_mbox_nuls), B(test_mbox_locked),
-		B(test_mbox_other_programs), B(test_mbox_torn_removal),
+		B(test_mbox_other_programs), B(test_mbox_torn_removal), M(test_places),
 	};
 
 	umask(077);

@@ -408,12 +408,13 @@ remember(struct maildir *m, const struct maildir_copy *c)
 		memcpy(m->fresh[m->fresh_n++], c->name, sizeof *m->fresh);
 }
 
-static void
-deliver_some(struct maildir *m, const struct delivery *d, size_t n, enum outcome *outcome,
+void
+maildir_deliver(struct maildir *m, const struct delivery *d, size_t n, enum outcome *outcome,
     struct buf *reply)
 {
 	struct maildir_copy copy[MAILBOX_BATCH];
 
+	must(n <= MAILBOX_BATCH);
 	for (size_t i = 0; i < n; i++)
 		begin(m, &copy[i], &d[i], n > 1);
 	for (size_t i = 0; i < n; i++)
@@ -434,34 +435,7 @@ deliver_some(struct maildir *m, const struct delivery *d, size_t n, enum outcome
 	}
 }
 
-void
-maildir_deliver(struct maildir *m, const struct delivery *d, size_t n, enum outcome *outcome,
-    struct buf *reply)
-{
-	while (n > 0) {
-		size_t some = n < MAILBOX_BATCH ? n : MAILBOX_BATCH;
-
-		deliver_some(m, d, some, outcome, reply);
-		d += some;
-		outcome += some;
-		reply += some;
-		n -= some;
-	}
-}
-
 /* ---- what is there ---- */
-
-/* A stream of its own position over a held directory; NULL: errno. */
-static DIR *
-stream(int dir)
-{
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd == -1 ? NULL : fdopendir(fd);
-
-	if (!d)
-		fd_close(&fd);
-	return d;
-}
 
 static bool
 is_regular(int dir, const struct dirent *e)
@@ -501,7 +475,7 @@ static bool
 walk(struct maildir *m, bool in_new, each_file each, void *arg)
 {
 	int dir = in_new ? m->new : m->cur;
-	DIR *d = stream(dir);
+	DIR *d = dir_stream(dir, ".");
 	struct dirent *e;
 	bool good;
 
@@ -869,7 +843,7 @@ static void
 clean_tmp(struct maildir *m)
 {
 	int64_t now = clock_wall_s();
-	DIR *d = stream(m->tmp);
+	DIR *d = dir_stream(m->tmp, ".");
 	struct dirent *e;
 
 	if (!d)

@@ -68,7 +68,7 @@ void	maildir_prepare(int dir);
 bool	maildir_open(struct maildir *m, int dir, const char *what);
 void	maildir_close(struct maildir *m);	/* also removes what is old in tmp/ */
 
-/* n deliveries that share what syncs they can. outcome and reply: one each. */
+/* n deliveries, MAILBOX_BATCH at most, that share what syncs they can. outcome and reply: one each. */
 void	maildir_deliver(struct maildir *m, const struct delivery *d, size_t n,
 	    enum outcome *outcome, struct buf *reply);
 

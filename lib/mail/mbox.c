@@ -310,12 +310,13 @@ append_all(struct mbox *m, const struct delivery *d, size_t n, int *fault)
 	take_back(m, start);
 }
 
-static void
-deliver_some(struct mbox *m, const struct delivery *d, size_t n, enum outcome *outcome,
+void
+mbox_deliver(struct mbox *m, const struct delivery *d, size_t n, enum outcome *outcome,
     struct buf *reply)
 {
 	int fault[MAILBOX_BATCH];
 
+	must(n <= MAILBOX_BATCH);
 	if (mbox_lock(m)) {
 		append_all(m, d, n, fault);
 		mbox_unlock(m);
@@ -327,21 +328,6 @@ deliver_some(struct mbox *m, const struct delivery *d, size_t n, enum outcome *o
 	}
 	for (size_t i = 0; i < n; i++)
 		outcome[i] = mailbox_outcome(fault[i], &reply[i]);
-}
-
-void
-mbox_deliver(struct mbox *m, const struct delivery *d, size_t n, enum outcome *outcome,
-    struct buf *reply)
-{
-	while (n > 0) {
-		size_t some = n < MAILBOX_BATCH ? n : MAILBOX_BATCH;
-
-		deliver_some(m, d, some, outcome, reply);
-		d += some;
-		outcome += some;
-		reply += some;
-		n -= some;
-	}
 }
 
 static bool

@@ -110,6 +110,7 @@ bool	mbox_open(struct mbox *m, int parent, const char *name, const char *what, i
 bool	mbox_again(struct mbox *m, const struct mbox *old, char *why, size_t cap);
 void	mbox_close(struct mbox *m);
 
+/* n deliveries, MAILBOX_BATCH at most, in one go. outcome and reply: one each. */
 void	mbox_deliver(struct mbox *m, const struct delivery *d, size_t n, enum outcome *outcome,
 	    struct buf *reply);
 

@@ -28,8 +28,8 @@ address_parse(struct bytes s, struct address *out)
 	return true;
 }
 
-static bool
-is_v4(const struct address *a)
+bool
+address_is_ipv4(const struct address *a)
 {
 	return memcmp(a->octet, mapped, 12) == 0;
 }
@@ -37,7 +37,7 @@ is_v4(const struct address *a)
 char *
 address_text(const struct address *a, char dst[NETWORK_TEXT_MAX])
 {
-	if (is_v4(a))
+	if (address_is_ipv4(a))
 		inet_ntop(AF_INET, a->octet + 12, dst, NETWORK_TEXT_MAX);
 	else
 		inet_ntop(AF_INET6, a->octet, dst, NETWORK_TEXT_MAX);
@@ -47,8 +47,59 @@ address_text(const struct address *a, char dst[NETWORK_TEXT_MAX])
 bool
 address_is_loopback(const struct address *a)
 {
-	return is_v4(a) ? a->octet[12] == 127
+	return address_is_ipv4(a) ? a->octet[12] == 127
 	    : memcmp(a->octet, &in6addr_loopback, 16) == 0;
+}
+
+enum address_kind
+address_kind(const struct address *a)
+{
+	const unsigned char *o = a->octet;
+	static const unsigned char compatible[12];	/* ::a.b.c.d, RFC 4291 section 2.5.5.1: deprecated */
+
+	if (address_is_loopback(a))
+		return ADDRESS_LOOPBACK;
+	if (address_is_ipv4(a))		/* RFC 6890: "this" network, link-local, multicast, reserved, broadcast */
+		return o[12] == 0 || (o[12] == 169 && o[13] == 254) || o[12] >= 224 ? ADDRESS_NOWHERE : ADDRESS_FINE;
+	if (o[0] == 0xff || (o[0] == 0xfe && (o[1] & 0xc0) == 0x80) || memcmp(o, compatible, 12) == 0)
+		return ADDRESS_NOWHERE;
+	return ADDRESS_FINE;
+}
+
+socklen_t
+address_socket(const struct address *a, uint16_t port, struct sockaddr_storage *out)
+{
+	struct sockaddr_in *in4 = (struct sockaddr_in *)out;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+
+	*out = (struct sockaddr_storage){ 0 };
+	if (address_is_ipv4(a)) {
+		in4->sin_family = AF_INET;
+		in4->sin_port = htons(port);
+		memcpy(&in4->sin_addr, a->octet + 12, 4);
+		return sizeof *in4;
+	}
+	in6->sin6_family = AF_INET6;
+	in6->sin6_port = htons(port);
+	memcpy(&in6->sin6_addr, a->octet, 16);
+	return sizeof *in6;
+}
+
+bool
+address_of_socket(const struct sockaddr_storage *sa, struct address *out, uint16_t *port)
+{
+	const struct sockaddr_in *in4 = (const struct sockaddr_in *)sa;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)sa;
+
+	if (sa->ss_family == AF_INET) {
+		memcpy(out->octet, mapped, 12);
+		memcpy(out->octet + 12, &in4->sin_addr, 4);
+		*port = ntohs(in4->sin_port);
+	} else if (sa->ss_family == AF_INET6) {
+		memcpy(out->octet, &in6->sin6_addr, 16);
+		*port = ntohs(in6->sin6_port);
+	}
+	return sa->ss_family == AF_INET || sa->ss_family == AF_INET6;
 }
 
 /* Bit i of 128, the most significant first. */
@@ -65,6 +116,21 @@ network_has(const struct network *n, const struct address *a)
 		if (bit(&n->first, i) != bit(a, i))
 			return false;
 	return true;
+}
+
+char *
+network_text(const struct network *n, char dst[NETWORK_TEXT_MAX])
+{
+	bool four = address_is_ipv4(&n->first) && n->bits >= 96;
+	size_t at;
+
+	if (four)
+		address_text(&n->first, dst);
+	else
+		inet_ntop(AF_INET6, n->first.octet, dst, NETWORK_TEXT_MAX);
+	at = strlen(dst);
+	snprintf(dst + at, NETWORK_TEXT_MAX - at, "/%u", n->bits - (four ? 96 : 0));
+	return dst;
 }
 
 void

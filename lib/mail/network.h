@@ -25,10 +25,20 @@ bool	address_parse(struct bytes s, struct address *out);
 /* IPv4 in its own form. Returns dst. */
 char	*address_text(const struct address *a, char dst[NETWORK_TEXT_MAX]);
 bool	address_is_loopback(const struct address *a);	/* 127.0.0.0/8, ::1 */
+bool	address_is_ipv4(const struct address *a);
+/* What a name in the public DNS may lead to: the others nobody else could mean. */
+enum address_kind { ADDRESS_FINE, ADDRESS_LOOPBACK, ADDRESS_NOWHERE /* unspecified, link-local, multicast, reserved */ };
+enum address_kind address_kind(const struct address *a);
+/* For bind and connect: of the address's own family. Returns its size. */
+socklen_t address_socket(const struct address *a, uint16_t port, struct sockaddr_storage *out);
+/* The other way round; false: of no such family. */
+bool	address_of_socket(const struct sockaddr_storage *sa, struct address *out, uint16_t *port);
 
 /* "10.0.0.0/8", "2001:db8::/32", or one address. Bits past the prefix must be zero. False: what
  * would be right in why. */
 bool	network_parse(struct bytes s, struct network *out, char *why, size_t cap);
+/* "10.0.0.0/8"; what network_parse takes. Returns dst. */
+char	*network_text(const struct network *n, char dst[NETWORK_TEXT_MAX]);
 bool	network_has(const struct network *n, const struct address *a);
 void	network_last(const struct network *n, struct address *out);
 

@@ -11,6 +11,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -21,7 +22,8 @@
 #define FIRST_READ	16384u	/* of a small message: all there is to know */
 #define DELTA_LEAST	65536u	/* changes up to this never make an update write the whole envelope */
 #define BUCKET_S	60
-#define BUCKET_DIGITS	8
+#define YOUNG_S		120	/* what was written before it is on disk; Linux writes after 35 s at the latest, as it comes */
+#define SUB_DIGITS	8		/* of a directory in later/ or down/, in hex */
 
 #ifndef XFS_SUPER_MAGIC
 #define XFS_SUPER_MAGIC	0x58465342
@@ -29,24 +31,21 @@
 
 const char *const queue_place_name[QUEUE_PLACES] = {
 	[QUEUE_NEW] = "new", [QUEUE_ACTIVE] = "active", [QUEUE_LATER] = "later",
-	[QUEUE_HOLD] = "hold", [QUEUE_CORRUPT] = "corrupt",
+	[QUEUE_DOWN] = "down", [QUEUE_HOLD] = "hold", [QUEUE_CORRUPT] = "corrupt",
 };
 
 /* ---- the directories ---- */
 
 /*
  * Whose fsync of a file makes durable the name that was linked before it: ext4 and
- * XFS, whose journal holds link and inode in one transaction; in memory nothing
- * is durable. Of all others the directory is synced too.
+ * XFS, whose journal holds link and inode in one transaction, and all that was done to
+ * other files before in this one or earlier ones; in memory nothing is durable. Of all others the
+ * directory is synced too.
  */
 static bool
-needs_sync_dir(int dir)
+needs_sync_dir(int dir, unsigned long type)
 {
-	struct statfs fs;
-
-	if (fstatfs(dir, &fs) == -1)
-		return true;
-	switch ((unsigned long)fs.f_type) {
+	switch (type) {
 	case EXT4_SUPER_MAGIC:
 		return !file_ext4_ordered(dir);
 	case XFS_SUPER_MAGIC:
@@ -55,6 +54,31 @@ needs_sync_dir(int dir)
 		return false;
 	}
 	return true;
+}
+
+/* Whose syncfs is known to bring all to the disk; one that a server stands behind may think that it is done. */
+static bool
+has_sync_whole(unsigned long type)
+{
+	return type == EXT4_SUPER_MAGIC || type == XFS_SUPER_MAGIC || type == BTRFS_SUPER_MAGIC || type == F2FS_SUPER_MAGIC;
+}
+
+static unsigned long
+type_of(int dir)
+{
+	struct statfs fs;
+
+	return fstatfs(dir, &fs) == 0 ? (unsigned long)fs.f_type : 0;
+}
+
+enum { SYNC_AUTO, SYNC_YES, SYNC_NO };
+const char *const queue_sync_words[] = { [SYNC_AUTO] = "auto", [SYNC_YES] = "yes", [SYNC_NO] = "no", NULL };
+
+void
+queue_sync_as(struct queue *q, unsigned word)
+{
+	if (word != SYNC_AUTO)
+		q->sync_dir = word == SYNC_YES;
 }
 
 static bool
@@ -89,7 +113,8 @@ queue_open(struct queue *q, int dir, int proc_fd)
 		queue_close(q);
 		return false;
 	}
-	q->sync_dir = needs_sync_dir(q->places[QUEUE_NEW]);
+	q->sync_dir = needs_sync_dir(q->places[QUEUE_NEW], type_of(q->places[QUEUE_NEW]));
+	q->sync_whole = has_sync_whole(type_of(q->places[QUEUE_NEW]));
 	q->no_tmpfile = !has_tmpfile(q->places[QUEUE_NEW]);
 	return true;
 }
@@ -213,6 +238,28 @@ queue_message_open(struct queue *q, enum queue_place place, const char *name, st
 	return r;
 }
 
+enum queue_read
+queue_message_take(struct bytes id, int fd, struct queue_message **out)
+{
+	struct queue_message *m = mem_alloc(sizeof *m);
+	enum queue_read r = QUEUE_DAMAGED;
+	char name[QUEUE_ID_MAX + 1];
+	int saved;
+
+	*out = NULL;
+	m->fd = fd;
+	if (bytes_to_text(id, name, sizeof name) && id_of(name, m->id))
+		r = read_message(m);
+	if (r == QUEUE_READ) {
+		*out = m;
+		return r;
+	}
+	saved = errno;
+	queue_message_free(&m);
+	errno = saved;
+	return r;
+}
+
 struct queue_message *
 queue_message_adopt(struct bytes id, int fd, uint64_t content_octets, struct bytes records)
 {
@@ -258,6 +305,14 @@ queue_message_is_placed(struct queue *q, const struct queue_message *m)
 	    && ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
 }
 
+bool
+queue_message_has_names(const struct queue_message *m)
+{
+	struct stat st;
+
+	return fstat(m->fd, &st) == 0 && st.st_nlink > 1;
+}
+
 void
 queue_message_free(struct queue_message **m)
 {
@@ -290,6 +345,18 @@ bool
 queue_lock(struct queue_message *m)
 {
 	return flock(m->fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+bool
+queue_message_is_current(struct queue *q, const struct queue_message *m)
+{
+	struct queue_message now = { .fd = m->fd };
+	struct arena *a = arena_new(ENVELOPE_ARENA);
+	struct envelope e;
+	enum queue_read r = read_state(&now, a, &e);
+
+	arena_free(&a);
+	return r == QUEUE_READ && now.generation == m->generation && now.records_crc == m->records_crc && queue_message_is_placed(q, m);
 }
 
 /* ---- changing one ---- */
@@ -338,6 +405,31 @@ encode_update(struct queue_message *m, struct buf *out, struct queue_pointer *p)
 	return !out->full;
 }
 
+/*
+ * What was read may have been written by a process that ended before its sync. To write the next pointer then would leave
+ * neither the old one nor a new one on disk for certain: so that one is synced first. The first generation needs no
+ * such care: who was told of it waited for its sync, and nobody counts on what nobody was told of. What is older than the
+ * kernel keeps anything to itself is on disk. many: others will follow, for whom one sync will do.
+ */
+static bool
+make_sure(struct queue *q, struct queue_message *m, bool many)
+{
+	struct stat st;
+	int64_t now_s = clock_wall_s();
+
+	if (m->durable || q->durable || m->generation <= 1)
+		return true;
+	if (fstat(m->fd, &st) == -1)
+		return false;
+	if (st.st_mtime <= now_s && now_s - st.st_mtime >= YOUNG_S)
+		m->durable = true;
+	else if (many && q->sync_whole)
+		q->durable = syncfs(q->dir) == 0;
+	else
+		m->durable = fdatasync(m->fd) == 0;
+	return m->durable || q->durable;
+}
+
 static bool
 write_update(struct queue *q, const struct queue_message *m, struct bytes records, const struct queue_pointer *p)
 {
@@ -351,43 +443,118 @@ write_update(struct queue *q, const struct queue_message *m, struct bytes record
 	queue_put_pointer(sector, p);
 	good = fd != -1
 	    && file_pwrite(fd, records, (off_t)(p->records_at + p->records_octets - records.n))
-	    && file_pwrite(fd, bytes_of(sector, sizeof sector), (off_t)queue_pointer_at(p->generation))
-	    && fdatasync(fd) == 0;
+	    && file_pwrite(fd, bytes_of(sector, sizeof sector), (off_t)queue_pointer_at(p->generation));
 	fd_close(&fd);
 	return good;
+}
+
+static bool
+update_failed(struct queue *q, struct queue_message *m)
+{
+	log_errno("queue %s: its state cannot be written", m->id);
+	q->durable = false;
+	queue_update_undone(m);
+	return false;
+}
+
+/* *p: in the arena. */
+static bool
+begin_update(struct queue *q, struct queue_message *m, bool many)
+{
+	struct queue_pointer *p = arena_array(m->arena, 1, sizeof *p);
+	struct buf records;
+	bool good = encode_update(m, &records, p);
+
+	if (!good)
+		errno = EFBIG;
+	good = good && make_sure(q, m, many) && write_update(q, m, buf_bytes(&records), p);
+	buf_fini(&records);
+	if (!good)
+		return update_failed(q, m);
+	m->written = p;
+	return true;
+}
+
+bool
+queue_update_write(struct queue *q, struct queue_message *m)
+{
+	if (!begin_update(q, m, true))
+		return false;
+	(void)sync_file_range(m->fd, 0, 0, SYNC_FILE_RANGE_WRITE);	/* it is on its way when it is waited for */
+	return true;
+}
+
+bool
+queue_update_settle(struct queue *q, struct queue_message *m)
+{
+	if (q->sync_dir && q->sync_whole)
+		return true;
+	if (!q->sync_dir) {
+		if (sync_file_range(m->fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE
+		    | SYNC_FILE_RANGE_WAIT_AFTER) == 0)
+			return true;
+		if (errno != EPERM && errno != ENOSYS && errno != EINVAL)
+			return update_failed(q, m);	/* an error of the disk */
+	}
+	return fdatasync(m->fd) == 0 || update_failed(q, m);
+}
+
+/* A time that is set now is in the journal behind all that was done to the others. */
+bool
+queue_update_sync(struct queue *q, struct queue_message *m)
+{
+	if (!q->sync_dir)
+		return (futimens(m->fd, NULL) == 0 && fsync(m->fd) == 0) || update_failed(q, m);
+	return !q->sync_whole || syncfs(q->dir) == 0 || update_failed(q, m);
+}
+
+void
+queue_update_done(struct queue_message *m)
+{
+	const struct queue_pointer *p = m->written;
+
+	must(p);
+	m->generation = p->generation;
+	m->records_at = p->records_at;
+	m->records_octets = p->records_octets;
+	m->base_octets = p->base_octets;
+	m->records_crc = p->records_crc;
+	m->written = NULL;
+	m->rewrite = false;
+	m->durable = true;
+}
+
+void
+queue_update_undone(struct queue_message *m)
+{
+	m->written = NULL;
+	m->rewrite = true;
 }
 
 bool
 queue_update(struct queue *q, struct queue_message *m)
 {
-	struct queue_pointer p;
-	struct buf records;
-	bool good = encode_update(m, &records, &p);
-
-	if (!good)
-		errno = EFBIG;
-	good = good && write_update(q, m, buf_bytes(&records), &p);
-	buf_fini(&records);
-	m->rewrite = !good;
-	if (!good) {
-		log_errno("queue %s: its state cannot be written", m->id);
+	if (!begin_update(q, m, false))
 		return false;
-	}
-	m->generation = p.generation;
-	m->records_at = p.records_at;
-	m->records_octets = p.records_octets;
-	m->base_octets = p.base_octets;
-	m->records_crc = p.records_crc;
+	if (fdatasync(m->fd) == -1)
+		return update_failed(q, m);
+	queue_update_done(m);
 	return true;
 }
 
 /* ---- moving one ---- */
 
-/* Of the destination that all who still wait have in common, as 8 hex digits; "m": several. */
-static void
-hop_hash(const struct envelope *e, char out[BUCKET_DIGITS + 1])
+void
+queue_hop_hash(struct bytes nexthop, char hash[QUEUE_HASH + 1])
 {
 	static const unsigned char key[16] = "hermod next hop";	/* names on disk outlive processes */
+
+	snprintf(hash, QUEUE_HASH + 1, "%08x", (unsigned)hash_keyed(key, nexthop));
+}
+
+bool
+queue_hop(const struct envelope *e, char hash[QUEUE_HASH + 1])
+{
 	struct bytes hop = { 0 };
 	bool any = false;
 
@@ -397,51 +564,67 @@ hop_hash(const struct envelope *e, char out[BUCKET_DIGITS + 1])
 		if (r->state != RCPT_WAITING)
 			continue;
 		if (any && !bytes_case_eq(hop, r->nexthop)) {
-			memcpy(out, "m", 2);
-			return;
+			any = false;
+			break;
 		}
 		hop = r->nexthop;
 		any = true;
 	}
-	snprintf(out, BUCKET_DIGITS + 1, "%08x", (unsigned)hash_keyed(key, hop));
+	if (any)
+		queue_hop_hash(hop, hash);
+	else
+		memcpy(hash, "m", 2);
+	return any;
+}
+
+/* What the name in later/ or down/ begins with, a directory that may have to be made first. */
+static void
+sub_of(const struct queue_message *m, enum queue_place to, const char *hash, char sub[SUB_DIGITS + 1])
+{
+	int64_t next_s = m->envelope.next_s, minute = 0;	/* a time that cannot be: due at once */
+
+	if (to == QUEUE_DOWN) {
+		memcpy(sub, hash, QUEUE_HASH + 1);
+		return;
+	}
+	if (next_s > 0 && next_s / BUCKET_S < UINT32_MAX)
+		minute = next_s / BUCKET_S + (next_s % BUCKET_S > 0);
+	snprintf(sub, SUB_DIGITS + 1, "%08x", (unsigned)minute);
 }
 
 static bool
-name_in(const struct queue_message *m, enum queue_place to, char *name, size_t cap, char bucket[BUCKET_DIGITS + 1])
+name_in(const struct queue_message *m, enum queue_place to, char *name, size_t cap, char sub[SUB_DIGITS + 1])
 {
-	char hash[BUCKET_DIGITS + 1];
-	int64_t next_s = m->envelope.next_s, minute = 0;	/* a time that cannot be: due at once */
+	char hash[QUEUE_HASH + 1];
 	int n;
 
-	if (to != QUEUE_LATER) {
+	if (to != QUEUE_LATER && to != QUEUE_DOWN) {
 		n = snprintf(name, cap, "%s", m->id);
 	} else {
-		if (next_s > 0 && next_s / BUCKET_S < UINT32_MAX)
-			minute = next_s / BUCKET_S + (next_s % BUCKET_S > 0);
-		hop_hash(&m->envelope, hash);
-		snprintf(bucket, BUCKET_DIGITS + 1, "%08x", (unsigned)minute);
-		n = snprintf(name, cap, "%s/%s-%s", bucket, m->id, hash);
+		must(queue_hop(&m->envelope, hash) || to == QUEUE_LATER);
+		sub_of(m, to, hash, sub);
+		n = to == QUEUE_DOWN ? snprintf(name, cap, "%s/%s", sub, m->id)
+		    : snprintf(name, cap, "%s/%s-%s", sub, m->id, hash);
 	}
 	return n > 0 && (size_t)n < cap;
 }
 
 /* Durable before anything moves into it: a name must not be kept where its directory is lost. */
 static bool
-make_bucket(int later, const char *bucket)
+make_sub(int place, const char *sub)
 {
-	return dir_make(later, bucket, 0700) && dir_sync(later);
+	return dir_make(place, sub, 0700) && dir_sync(place);
 }
 
 bool
 queue_move(struct queue *q, struct queue_message *m, enum queue_place to)
 {
-	char name[sizeof m->name], bucket[BUCKET_DIGITS + 1] = "";
+	char name[sizeof m->name], sub[SUB_DIGITS + 1] = "";
 	int from = q->places[m->place];
 
-	must(name_in(m, to, name, sizeof name, bucket));
+	must(name_in(m, to, name, sizeof name, sub));
 	if (renameat(from, m->name, q->places[to], name) == -1
-	    && (errno != ENOENT || to != QUEUE_LATER
-	    || !make_bucket(q->places[to], bucket)
+	    && (errno != ENOENT || sub[0] == '\0' || !make_sub(q->places[to], sub)
 	    || renameat(from, m->name, q->places[to], name) == -1)) {
 		log_errno("queue %s: cannot be moved from %s/ to %s/", m->id,
 		    queue_place_name[m->place], queue_place_name[to]);
@@ -455,8 +638,10 @@ queue_move(struct queue *q, struct queue_message *m, enum queue_place to)
 bool
 queue_remove(struct queue *q, struct queue_message *m)
 {
-	if (unlinkat(q->places[m->place], m->name, 0) == 0)
+	if (unlinkat(q->places[m->place], m->name, 0) == 0 || errno == ENOENT) {	/* somebody else may have */
+		m->name[0] = '\0';
 		return true;
+	}
 	log_errno("queue %s: is done, but cannot be removed from %s/", m->id, queue_place_name[m->place]);
 	return false;
 }
@@ -500,8 +685,7 @@ queue_set_aside(struct queue *q, enum queue_place place, const char *name)
 bool
 queue_walk_names(int dir, bool (*each)(void *arg, const char *name), void *arg)
 {
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);	/* a place in it of our own */
-	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
+	DIR *d = dir_stream(dir, ".");
 	struct dirent *entry;
 	bool good = d != NULL;
 
@@ -511,13 +695,12 @@ queue_walk_names(int dir, bool (*each)(void *arg, const char *name), void *arg)
 		good = false;
 	if (d)
 		closedir(d);
-	else
-		fd_close(&fd);
 	return good;
 }
 
 struct walk {
 	struct queue	*q;
+	enum queue_place place;	/* later/ or down/ */
 	bool		(*each)(void *arg, const char *name);
 	void		*arg;
 	const char	*bucket;	/* that is being walked */
@@ -529,7 +712,7 @@ static bool
 in_bucket(void *arg, const char *name)
 {
 	struct walk *w = arg;
-	char path[BUCKET_DIGITS + 1 + NAME_MAX + 1];
+	char path[SUB_DIGITS + 1 + NAME_MAX + 1];
 
 	snprintf(path, sizeof path, "%s/%s", w->bucket, name);
 	return w->each(w->arg, path);
@@ -538,7 +721,7 @@ in_bucket(void *arg, const char *name)
 static bool
 walk_bucket(struct walk *w, const char *bucket)
 {
-	int fd = dir_open(w->q->places[QUEUE_LATER], bucket);
+	int fd = dir_open(w->q->places[w->place], bucket);
 	bool good;
 
 	if (fd == -1)
@@ -555,7 +738,7 @@ bucket_time(const char *name)
 {
 	char *tail;
 
-	if (strlen(name) != BUCKET_DIGITS || strspn(name, "0123456789abcdef") != BUCKET_DIGITS)
+	if (strlen(name) != SUB_DIGITS || strspn(name, "0123456789abcdef") != SUB_DIGITS)
 		return -1;
 	return (int64_t)strtoul(name, &tail, 16) * BUCKET_S;
 }
@@ -563,17 +746,55 @@ bucket_time(const char *name)
 static bool
 any_bucket(void *arg, const char *name)
 {
-	return bucket_time(name) == -1 || walk_bucket(arg, name);
+	return bucket_time(name) == -1 || walk_bucket(arg, name);	/* so are named those of down/, too */
 }
 
 bool
 queue_walk(struct queue *q, enum queue_place place, bool (*each)(void *arg, const char *name), void *arg)
 {
-	struct walk w = { .q = q, .each = each, .arg = arg };
+	struct walk w = { .q = q, .place = place, .each = each, .arg = arg };
 
-	if (place == QUEUE_LATER)
+	if (place == QUEUE_LATER || place == QUEUE_DOWN)
 		return queue_walk_names(q->places[place], any_bucket, &w);
 	return queue_walk_names(q->places[place], each, arg);
+}
+
+static bool
+sync_sub(void *arg, const char *name)
+{
+	struct walk *w = arg;
+	int fd = bucket_time(name) == -1 ? -1 : dir_open(w->q->places[w->place], name);
+	bool good = fd == -1 || dir_sync(fd);	/* one that is gone has nothing left to sync */
+
+	fd_close(&fd);
+	return good;
+}
+
+bool
+queue_settle_names(struct queue *q)
+{
+	struct walk w = { .q = q };
+
+	if (!q->sync_dir)
+		return true;
+	if (q->sync_whole)
+		return syncfs(q->dir) == 0;
+	for (w.place = 0; w.place < QUEUE_PLACES; w.place++)
+		if (!dir_sync(q->places[w.place]) || ((w.place == QUEUE_LATER || w.place == QUEUE_DOWN)
+		    && !queue_walk_names(q->places[w.place], sync_sub, &w)))
+			return false;
+	return true;
+}
+
+/* Nothing has come or gone for so long that the disk knows of it, whatever the file system. */
+static bool
+is_at_rest(struct queue *q, const char *bucket)
+{
+	int64_t now_s = clock_wall_s();
+	struct stat st;
+
+	return fstatat(q->places[QUEUE_LATER], bucket, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtime <= now_s
+	    && now_s - st.st_mtime >= YOUNG_S;
 }
 
 static bool
@@ -586,7 +807,7 @@ due_bucket(void *arg, const char *name)
 		return true;
 	if (!walk_bucket(w, name))
 		return false;
-	if (at + BUCKET_S <= w->now_s)	/* nothing new comes into it: remove it, if it is empty */
+	if (at + BUCKET_S <= w->now_s && is_at_rest(w->q, name))	/* nothing new comes into it: remove it, if it is empty */
 		(void)unlinkat(w->q->places[QUEUE_LATER], name, AT_REMOVEDIR);
 	return true;
 }
@@ -594,7 +815,7 @@ due_bucket(void *arg, const char *name)
 bool
 queue_walk_due(struct queue *q, int64_t now_s, int64_t latest_s, bool (*each)(void *arg, const char *name), void *arg)
 {
-	struct walk w = { .q = q, .each = each, .arg = arg, .now_s = now_s, .latest_s = latest_s };
+	struct walk w = { .q = q, .place = QUEUE_LATER, .each = each, .arg = arg, .now_s = now_s, .latest_s = latest_s };
 
 	return queue_walk_names(q->places[QUEUE_LATER], due_bucket, &w);
 }

@@ -10,6 +10,7 @@
  *	active/		taken out of later/ or hold/ for another attempt
  *	later/<bucket>/	waiting; the bucket is the wall-clock time of the attempt, rounded up
  *			to a minute, as 8 hex digits of seconds / 60
+ *	down/<hash>/	waiting for one next hop that is down, or has more than memory holds; hash as below
  *	hold/		waiting for a person; the envelope says why
  *	corrupt/	what fails its checksums; never deleted by the suite
  *
@@ -24,7 +25,7 @@
 #define QUEUE_ID_MAX	32
 #define QUEUE_CONTENT	2048	/* where content starts; before it preamble and pointers */
 
-enum queue_place { QUEUE_NEW, QUEUE_ACTIVE, QUEUE_LATER, QUEUE_HOLD, QUEUE_CORRUPT, QUEUE_PLACES };
+enum queue_place { QUEUE_NEW, QUEUE_ACTIVE, QUEUE_LATER, QUEUE_DOWN, QUEUE_HOLD, QUEUE_CORRUPT, QUEUE_PLACES };
 extern const char *const queue_place_name[QUEUE_PLACES];
 
 struct queue {
@@ -32,8 +33,14 @@ struct queue {
 	int	places[QUEUE_PLACES];	/* owned */
 	int	proc_fd;		/* borrowed: /proc/self/fd; -1: reads and moves only */
 	bool	no_tmpfile;		/* the file system has no O_TMPFILE: a name in tmp/, then rename */
-	bool	sync_dir;		/* its fsync of a file does not make the file's name durable */
+	bool	sync_dir;		/* its fsync of a file makes neither the file's name durable, nor what was done to others before */
+	bool	sync_whole;		/* its syncfs can be relied on: where sync_dir many changes are synced by one; else each */
+	bool	durable;		/* all that processes have written that ended is on disk */
 };
+
+/* What an administrator says of it (queue_sync_directory), as an index into the words. */
+extern const char *const queue_sync_words[];
+void	queue_sync_as(struct queue *q, unsigned word);
 
 /* Opens, making what is missing below dir, of which it keeps a duplicate. False: logged. */
 bool	queue_open(struct queue *q, int dir, int proc_fd);
@@ -75,10 +82,11 @@ void	queue_clean_tmp(struct queue *q);
 bool	queue_space(const struct queue *q, uint64_t *octets, uint64_t *inodes);
 
 /* ---- qmgr's side, and tools' ---- */
+struct queue_pointer;
 struct queue_message {
 	char		 id[QUEUE_ID_MAX + 1];
 	enum queue_place place;
-	char		 name[64];	/* file name, and for QUEUE_LATER bucket/name */
+	char		 name[64];	/* file name; for QUEUE_LATER bucket/name, for QUEUE_DOWN hash/name */
 	int		 fd;		/* read-only; with the lock when queue_lock was called */
 	uint64_t	 generation;	/* of the pointer that was read */
 	uint64_t	 records_at, records_octets; /* where the envelope stands */
@@ -87,6 +95,8 @@ struct queue_message {
 	uint32_t	 content_crc;
 	uint64_t	 content_octets;
 	bool		 rewrite;	/* an update has failed: the next one writes the whole envelope */
+	bool		 durable;	/* what the file holds is known to be on disk */
+	struct queue_pointer *written;	/* in the arena: of an update that is to be synced; NULL: there is none */
 	struct arena	*arena;		/* owned; the envelope is in it */
 	struct envelope	 envelope;
 };
@@ -96,7 +106,11 @@ enum queue_read { QUEUE_READ, QUEUE_GONE, QUEUE_DAMAGED, QUEUE_FOREIGN /* a crit
 /* Opens and reads; name as in the directory. *m is set on QUEUE_READ, and on QUEUE_FOREIGN (to be
  * moved; its envelope may be empty). */
 enum queue_read	queue_message_open(struct queue *q, enum queue_place place, const char *name, struct queue_message **m);
+/* The same of a file that is open, for who was handed it and knows no place: fd is taken. It can only be looked at. */
+enum queue_read	queue_message_take(struct bytes id, int fd, struct queue_message **m);
 void	queue_message_free(struct queue_message **m);
+/* More than one: a power cut may have left another. */
+bool	queue_message_has_names(const struct queue_message *m);
 /*
  * A sealed draft that has no name yet, to be delivered before it is made durable: as a message in
  * new/, which it is not. fd (the draft's, read-only, with its lock) is taken. NULL: its
@@ -112,19 +126,41 @@ bool	queue_message_is_placed(struct queue *q, const struct queue_message *m);
 enum queue_read	queue_message_verify(const struct queue_message *m);
 /* LOCK_EX without waiting, on m->fd: kept by whoever holds that open file. False: somebody works on it. */
 bool	queue_lock(struct queue_message *m);
+/* With the lock: is it, its name included, as it was when it was read? Somebody who had the lock until now may have changed it. */
+bool	queue_message_is_current(struct queue *q, const struct queue_message *m);
 /* Appends the changed envelope, then the pointer; durable when true. */
 bool	queue_update(struct queue *q, struct queue_message *m);
+/*
+ * The same in steps, for who has many to update. All are written; then all are settled; then one sync, of any of them that
+ * was settled, is for all; then each is done, whose m says so from then on. False from the first three: logged, and the next
+ * update is of the state before it. A message that is freed before it was done has the old state or the new.
+ */
+bool	queue_update_write(struct queue *q, struct queue_message *m);
+bool	queue_update_settle(struct queue *q, struct queue_message *m);
+bool	queue_update_sync(struct queue *q, struct queue_message *m);
+void	queue_update_done(struct queue_message *m);
+void	queue_update_undone(struct queue_message *m);	/* the sync for all has failed */
 /* rename, never durable by itself: after a power cut a message may be back where it was. QUEUE_LATER
- * wants next_s and takes the bucket from it. */
+ * wants next_s and takes the bucket from it; QUEUE_DOWN wants a message all of whose waiting recipients have one next hop. */
 bool	queue_move(struct queue *q, struct queue_message *m, enum queue_place to);
+/* True: that name is gone, whoever removed it. */
 bool	queue_remove(struct queue *q, struct queue_message *m);
 /* A file that queue_message_open found damaged: to corrupt/, logged. */
 bool	queue_set_aside(struct queue *q, enum queue_place place, const char *name);
 
-/* Names in a place (QUEUE_LATER: bucket/name), any order; each returns false to stop. */
+#define QUEUE_HASH	8	/* octets of the hash of a next hop, in hex digits */
+/* Of the next hop that all who still wait have in common. False: there are several, or nobody waits; then it is "m". */
+bool	queue_hop(const struct envelope *e, char hash[QUEUE_HASH + 1]);
+void	queue_hop_hash(struct bytes nexthop, char hash[QUEUE_HASH + 1]);
+
+#define QUEUE_ID_TIME	11	/* octets of an id that tell the time */
+/* What ids begin with that are made at this time: they compare as their times do. */
+void	queue_id_time(int64_t wall_us, char out[QUEUE_ID_TIME + 1]);
+
+/* Names in a place (QUEUE_LATER: bucket/name; QUEUE_DOWN: hash/name), any order; each returns false to stop. */
 bool	queue_walk(struct queue *q, enum queue_place place, bool (*each)(void *arg, const char *name), void *arg);
 /* Names in later/ whose bucket is at most now_s, or later than latest_s (a clock was set back since); removes
- * emptied buckets that are past. */
+ * emptied buckets that are past, and at rest. */
 bool	queue_walk_due(struct queue *q, int64_t now_s, int64_t latest_s, bool (*each)(void *arg, const char *name), void *arg);
 /* The wall-clock time of the first bucket in later/, INT64_MAX when there is none. */
 int64_t	queue_next_due(struct queue *q);

@@ -21,6 +21,17 @@
 #define ALIGN		8
 #define TMP_OLD_S	86400
 
+void
+queue_id_time(int64_t wall_us, char out[QUEUE_ID_TIME + 1])
+{
+	struct buf b;
+
+	buf_init(&b, QUEUE_ID_TIME);
+	base32_u64(wall_us > 0 ? (uint64_t)wall_us : 0, QUEUE_ID_TIME, &b);
+	must(bytes_to_text(buf_bytes(&b), out, QUEUE_ID_TIME + 1));
+	buf_fini(&b);
+}
+
 /*
  * Unique over processes, restarts and clocks that were set back: the time to a
  * microsecond, later than the last of this process, and 25 random bits.
@@ -36,7 +47,7 @@ make_id(char id[QUEUE_ID_MAX + 1])
 	last = now > last ? now : last + 1;
 	random_fill(&chance, sizeof chance);
 	buf_init(&b, QUEUE_ID_MAX);
-	base32_u64(last, 11, &b);
+	base32_u64(last, QUEUE_ID_TIME, &b);
 	base32_u64(chance, 5, &b);
 	must(bytes_to_text(buf_bytes(&b), id, QUEUE_ID_MAX + 1));
 	buf_fini(&b);

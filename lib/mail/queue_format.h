@@ -54,6 +54,12 @@ enum queue_read	queue_read_state(const struct queue_source *s, struct arena *a, 
 /* Adds to *crc; false with errno when the file cannot be read or is shorter. */
 bool	queue_content_crc(int fd, uint64_t at, uint64_t octets, uint32_t *crc);
 
+/*
+ * Before a directory is removed: what was moved out of it is on disk where it went. A file system without a journal could
+ * else have the removal without the moves. False: errno.
+ */
+bool	queue_settle_names(struct queue *q);
+
 /* Names in an open directory but those that begin with a dot. False: each said stop, or it cannot be read. */
 bool	queue_walk_names(int dir, bool (*each)(void *arg, const char *name), void *arg);
 

@@ -1,90 +1,23 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/file.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "mail/ipc.h"
 #include "mail/queue_format.h"
-#include "proto/testing.h"
+#include "mail/queue_testing.h"
 
 #define FILE_MAX (64u << 20)
 #define CONTENT "From: a@b.example\r\nSubject: test\r\n\r\nHello, queue.\r\n"
 
-/* ---- a queue in a scratch folder ---- */
-
-struct fixture {
-	char		path[64];
-	struct queue	queue;
-	int		proc_fd;
-};
-
 static int
 set_up(void **state)
 {
-	struct fixture *f = mem_alloc(sizeof *f);
-	int dir;
-
-	snprintf(f->path, sizeof f->path, "/tmp/queue_test.XXXXXX");
-	assert_non_null(mkdtemp(f->path));
-	f->proc_fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = dir_open(AT_FDCWD, f->path);
-	assert_true(queue_open(&f->queue, dir, f->proc_fd));
-	close(dir);
-	*state = f;
-	return 0;
-}
-
-struct removal { int dir; };
-
-static bool
-remove_entry(void *arg, const char *name)
-{
-	struct removal *r = arg;
-	struct removal below = { .dir = dir_open(r->dir, name) };
-
-	if (below.dir == -1)
-		return unlinkat(r->dir, name, 0) == 0;
-	queue_walk_names(below.dir, remove_entry, &below);
-	close(below.dir);
-	return unlinkat(r->dir, name, AT_REMOVEDIR) == 0;
-}
-
-static int
-tear_down(void **state)
-{
-	struct fixture *f = *state;
-	struct removal r = { .dir = f->queue.dir };
-
-	queue_walk_names(r.dir, remove_entry, &r);
-	queue_close(&f->queue);
-	close(f->proc_fd);
-	assert_int_equal(rmdir(f->path), 0);
-	mem_free(f);
-	return 0;
-}
-
-static bool
-count_name(void *arg, const char *name)
-{
-	(void)name;
-	++*(unsigned *)arg;
-	return true;
-}
-
-static unsigned
-names_in(struct queue *q, enum queue_place place)
-{
-	unsigned n = 0;
-
-	assert_true(queue_walk(q, place, count_name, &n));
-	return n;
+	(void)state;
+	return test_queue_make("queue", false);
 }
 
 /* ---- messages ---- */
@@ -98,39 +31,15 @@ some_envelope(struct recipient *rcpts, size_t n)
 	return (struct envelope){ .sender = text("s@x.example"), .arrival_s = 1700000000, .rcpts = rcpts, .nrcpts = n };
 }
 
-static void
-draft_with(struct queue *q, struct queue_draft *d, int *writer)
-{
-	assert_true(queue_draft_open(q, d, writer));
-	assert_true(file_write(*writer, text(CONTENT)));
-}
-
 /* A committed message with n recipients; its id. */
 static void
 commit_one(struct queue *q, size_t n, char id[QUEUE_ID_MAX + 1])
 {
 	struct recipient *rcpts = mem_array(n, sizeof *rcpts);
 	struct envelope e = some_envelope(rcpts, n);
-	struct queue_draft d;
-	struct queue_commit c = { .draft = &d, .octets = strlen(CONTENT), .envelope = &e };
-	int writer;
 
-	draft_with(q, &d, &writer);
-	close(writer);
-	memcpy(id, d.id, sizeof d.id);
-	queue_commit(q, &c, 1);
-	assert_true(c.ok);
-	assert_int_equal(d.fd, -1);
+	commit_of(q, text(CONTENT), &e, id);
 	mem_free(rcpts);
-}
-
-static struct queue_message *
-open_one(struct queue *q, enum queue_place place, const char *name)
-{
-	struct queue_message *m;
-
-	assert_int_equal(queue_message_open(q, place, name, &m), QUEUE_READ);
-	return m;
 }
 
 static struct bytes
@@ -160,15 +69,15 @@ static void
 test_commit_and_read(void **state)
 {
 	static const size_t counts[] = { 1, 2, 50000 };
-	struct fixture *f = *state;
 
+	(void)state;
 	for (size_t i = 0; i < LEN(counts); i++) {
 		char id[QUEUE_ID_MAX + 1];
 		struct queue_message *m;
 		char content[100];
 
-		commit_one(&f->queue, counts[i], id);
-		m = open_one(&f->queue, QUEUE_NEW, id);
+		commit_one(&queue, counts[i], id);
+		m = open_one(&queue, QUEUE_NEW, id);
 		assert_string_equal(m->id, id);
 		assert_int_equal(m->generation, 1);
 		assert_int_equal(m->envelope.nrcpts, counts[i]);
@@ -179,54 +88,54 @@ test_commit_and_read(void **state)
 		assert_true(file_pread(m->fd, content, strlen(CONTENT), (off_t)m->envelope.extents[0].offset));
 		assert_memory_equal(content, CONTENT, strlen(CONTENT));
 		assert_int_equal(queue_message_verify(m), QUEUE_READ);
-		assert_true(queue_remove(&f->queue, m));
+		assert_true(queue_remove(&queue, m));
 		assert_int_equal(queue_message_verify(m), QUEUE_GONE);
 		queue_message_free(&m);
 	}
-	assert_int_equal(names_in(&f->queue, QUEUE_NEW), 0);
+	assert_int_equal(names_in(&queue, QUEUE_NEW), 0);
 }
 
 static void
 test_many_together(void **state)
 {
-	struct fixture *f = *state;
 	struct recipient rcpt;
 	struct envelope e = some_envelope(&rcpt, 1);
 	struct queue_draft d[20];
 	struct queue_commit c[20];
 
+	(void)state;
 	for (size_t i = 0; i < 20; i++) {
 		int writer;
 
-		draft_with(&f->queue, &d[i], &writer);
+		draft_of(&queue, text(CONTENT), &d[i], &writer);
 		c[i] = (struct queue_commit){ .draft = &d[i], .octets = strlen(CONTENT) + (i == 7), .envelope = &e };
 		close(writer);
 	}
-	queue_commit(&f->queue, c, 20);
+	queue_commit(&queue, c, 20);
 	for (size_t i = 0; i < 20; i++)
 		assert_int_equal(c[i].ok, i != 7);	/* one that is not as promised harms no other */
-	assert_int_equal(names_in(&f->queue, QUEUE_NEW), 19);
+	assert_int_equal(names_in(&queue, QUEUE_NEW), 19);
 }
 
 static void
 test_without_tmpfile(void **state)
 {
-	struct fixture *f = *state;
 	char id[QUEUE_ID_MAX + 1];
 	struct queue_message *m;
 	struct queue_draft d;
 	int writer, tmp;
 	unsigned n = 0;
 
-	f->queue.no_tmpfile = f->queue.sync_dir = true;
-	commit_one(&f->queue, 1, id);
-	m = open_one(&f->queue, QUEUE_NEW, id);
+	(void)state;
+	queue.no_tmpfile = queue.sync_dir = true;
+	commit_one(&queue, 1, id);
+	m = open_one(&queue, QUEUE_NEW, id);
 	queue_message_free(&m);
-	draft_with(&f->queue, &d, &writer);
-	queue_draft_abandon(&f->queue, &d);
+	draft_of(&queue, text(CONTENT), &d, &writer);
+	queue_draft_abandon(&queue, &d);
 	close(writer);
-	queue_clean_tmp(&f->queue);
-	tmp = dir_open(f->queue.dir, "tmp");
+	queue_clean_tmp(&queue);
+	tmp = dir_open(queue.dir, "tmp");
 	assert_true(queue_walk_names(tmp, count_name, &n));
 	assert_int_equal(n, 0);
 	close(tmp);
@@ -288,8 +197,8 @@ static void
 test_no_writer_may_be_left(void **state)
 {
 	static int (*const ways[])(int) = { keep_descriptor, keep_mapping, keep_in_flight, keep_reopened };
-	struct fixture *f = *state;
 
+	(void)state;
 	for (size_t i = 0; i < LEN(ways); i++) {
 		struct recipient rcpt;
 		struct envelope e = some_envelope(&rcpt, 1);
@@ -297,13 +206,13 @@ test_no_writer_may_be_left(void **state)
 		struct queue_commit c = { .draft = &d, .octets = strlen(CONTENT), .envelope = &e };
 		int writer, kept;
 
-		draft_with(&f->queue, &d, &writer);
+		draft_of(&queue, text(CONTENT), &d, &writer);
 		kept = ways[i](writer);
-		queue_commit(&f->queue, &c, 1);
+		queue_commit(&queue, &c, 1);
 		assert_false(c.ok);
 		assert_int_equal(c.fault, EBUSY);
 		assert_int_equal(d.fd, -1);
-		assert_int_equal(names_in(&f->queue, QUEUE_NEW), 0);
+		assert_int_equal(names_in(&queue, QUEUE_NEW), 0);
 		if (kept != -1)
 			close(kept);
 		if (mapping)
@@ -316,8 +225,8 @@ static void
 test_content_not_as_promised(void **state)
 {
 	static const long off[] = { -1, 1, 4096 };
-	struct fixture *f = *state;
 
+	(void)state;
 	for (size_t i = 0; i < LEN(off); i++) {
 		struct recipient rcpt;
 		struct envelope e = some_envelope(&rcpt, 1);
@@ -325,36 +234,36 @@ test_content_not_as_promised(void **state)
 		struct queue_commit c = { .draft = &d, .octets = strlen(CONTENT) + (uint64_t)off[i], .envelope = &e };
 		int writer;
 
-		draft_with(&f->queue, &d, &writer);
+		draft_of(&queue, text(CONTENT), &d, &writer);
 		close(writer);
-		queue_commit(&f->queue, &c, 1);
+		queue_commit(&queue, &c, 1);
 		assert_false(c.ok);
-		assert_int_equal(names_in(&f->queue, QUEUE_NEW), 0);
+		assert_int_equal(names_in(&queue, QUEUE_NEW), 0);
 	}
 }
 
 static void
 test_updates(void **state)
 {
-	struct fixture *f = *state;
 	char id[QUEUE_ID_MAX + 1];
 	struct queue_message *m;
 
-	commit_one(&f->queue, 3, id);
+	(void)state;
+	commit_one(&queue, 3, id);
 	for (uint32_t i = 1; i <= 2000; i++) {
-		m = open_one(&f->queue, QUEUE_NEW, id);
+		m = open_one(&queue, QUEUE_NEW, id);
 		assert_int_equal(m->generation, i);
 		assert_int_equal(m->envelope.attempts, i - 1);
 		assert_int_equal(m->envelope.rcpts[1].attempts, i - 1);
 		m->envelope.attempts = m->envelope.rcpts[1].attempts = i;
 		m->envelope.rcpts[1].changed = RCPT_STATE_CHANGED;
 		m->envelope.rcpts[1].last_reply = text("4.2.2 the mailbox is full");
-		assert_true(queue_update(&f->queue, m));
+		assert_true(queue_update(&queue, m));
 		/* It does not grow without end: changes are folded into a new whole. */
 		assert_true(m->records_octets - m->base_octets <= 65536);
 		queue_message_free(&m);
 	}
-	m = open_one(&f->queue, QUEUE_NEW, id);
+	m = open_one(&queue, QUEUE_NEW, id);
 	assert_bytes_equal(m->envelope.rcpts[1].last_reply, text("4.2.2 the mailbox is full"));
 	assert_int_equal(queue_message_verify(m), QUEUE_READ);
 	queue_message_free(&m);
@@ -363,20 +272,20 @@ test_updates(void **state)
 static void
 test_update_of_many_is_small(void **state)
 {
-	struct fixture *f = *state;
 	char id[QUEUE_ID_MAX + 1];
 	struct queue_message *m;
 	uint64_t before;
 
-	commit_one(&f->queue, 50000, id);
-	m = open_one(&f->queue, QUEUE_NEW, id);
+	(void)state;
+	commit_one(&queue, 50000, id);
+	m = open_one(&queue, QUEUE_NEW, id);
 	before = m->records_octets;
 	m->envelope.rcpts[49999].state = RCPT_DELIVERED;
 	m->envelope.rcpts[49999].changed = RCPT_STATE_CHANGED;
-	assert_true(queue_update(&f->queue, m));
+	assert_true(queue_update(&queue, m));
 	assert_true(m->records_octets - before < 200);
 	queue_message_free(&m);
-	m = open_one(&f->queue, QUEUE_NEW, id);
+	m = open_one(&queue, QUEUE_NEW, id);
 	assert_int_equal(m->envelope.rcpts[49999].state, RCPT_DELIVERED);
 	assert_int_equal(m->envelope.rcpts[49998].state, RCPT_WAITING);
 	queue_message_free(&m);
@@ -423,26 +332,26 @@ check_torn(struct bytes old, struct bytes new, struct change records, struct cha
 static void
 test_every_prefix_of_an_update(void **state)
 {
-	struct fixture *f = *state;
 	char id[QUEUE_ID_MAX + 1];
 	struct queue_message *m;
 	struct buf old, new;
 
+	(void)state;
 	for (int rewrite = 0; rewrite < 2; rewrite++) {
 		struct change records, sector;
 		uint64_t had;
 
-		commit_one(&f->queue, 2, id);
-		m = open_one(&f->queue, QUEUE_NEW, id);
+		commit_one(&queue, 2, id);
+		m = open_one(&queue, QUEUE_NEW, id);
 		m->envelope.attempts = 1;
-		assert_true(queue_update(&f->queue, m));
-		octets_of(&f->queue, QUEUE_NEW, id, &old);
+		assert_true(queue_update(&queue, m));
+		octets_of(&queue, QUEUE_NEW, id, &old);
 		m->envelope.attempts = 2;
 		m->envelope.rcpts[0].changed = RCPT_STATE_CHANGED;
 		m->rewrite = rewrite == 1;
 		had = m->records_at + m->records_octets;
-		assert_true(queue_update(&f->queue, m));
-		octets_of(&f->queue, QUEUE_NEW, id, &new);
+		assert_true(queue_update(&queue, m));
+		octets_of(&queue, QUEUE_NEW, id, &new);
 		assert_int_equal(state_of(buf_bytes(&old)), 1);
 		assert_int_equal(state_of(buf_bytes(&new)), 2);
 		records = (struct change){ had, new.n - had };
@@ -458,16 +367,16 @@ test_every_prefix_of_an_update(void **state)
 static void
 test_flipped_bits(void **state)
 {
-	struct fixture *f = *state;
 	char id[QUEUE_ID_MAX + 1];
 	struct queue_message *m;
 	struct buf b;
 
-	commit_one(&f->queue, 2, id);
-	m = open_one(&f->queue, QUEUE_NEW, id);
+	(void)state;
+	commit_one(&queue, 2, id);
+	m = open_one(&queue, QUEUE_NEW, id);
 	m->envelope.attempts = 2;
-	assert_true(queue_update(&f->queue, m));
-	octets_of(&f->queue, QUEUE_NEW, id, &b);
+	assert_true(queue_update(&queue, m));
+	octets_of(&queue, QUEUE_NEW, id, &b);
 	for (size_t at = 0; at < b.n; at++) {
 		for (unsigned bit = 0; bit < 8; bit += 3) {
 			bool unused = at >= 3 * QUEUE_SECTOR && at < QUEUE_CONTENT;
@@ -494,12 +403,12 @@ test_flipped_bits(void **state)
 static void
 test_cut_zeroed_extended(void **state)
 {
-	struct fixture *f = *state;
 	char id[QUEUE_ID_MAX + 1];
 	struct buf b, copy;
 
-	commit_one(&f->queue, 2, id);
-	octets_of(&f->queue, QUEUE_NEW, id, &b);
+	(void)state;
+	commit_one(&queue, 2, id);
+	octets_of(&queue, QUEUE_NEW, id, &b);
 	buf_init(&copy, FILE_MAX);
 	for (size_t at = 0; at < b.n; at++) {
 		assert_int_equal(state_of(bytes_head(buf_bytes(&b), at)), -1);
@@ -521,13 +430,13 @@ test_cut_zeroed_extended(void **state)
 static void
 test_foreign_and_damaged_files(void **state)
 {
-	struct fixture *f = *state;
-	struct queue *q = &f->queue;
+	struct queue *q = &queue;
 	struct queue_message *m = NULL;
 	unsigned char head[QUEUE_CONTENT] = { 0 };
 	struct queue_preamble p = { .content_at = QUEUE_CONTENT };
 	struct bytes none = { 0 };
 
+	(void)state;
 	queue_put_preamble(head, &p);
 	head[8] = 2;			/* a later version, its checksum as it must be */
 	assert_int_equal(queue_message_open(q, QUEUE_NEW, "GHJ", &m), QUEUE_GONE);
@@ -551,7 +460,6 @@ test_foreign_and_damaged_files(void **state)
 static void
 test_critical_record_of_a_later_version(void **state)
 {
-	struct fixture *f = *state;
 	struct recipient rcpt;
 	struct envelope e = some_envelope(&rcpt, 1);
 	struct queue_draft d;
@@ -560,18 +468,19 @@ test_critical_record_of_a_later_version(void **state)
 	struct buf unknown;
 	int writer;
 
+	(void)state;
 	buf_init(&unknown, 100);
 	buf_u16(&unknown, 999);
 	buf_u16(&unknown, ENVELOPE_CRITICAL);
 	buf_u32(&unknown, 0);
 	e.unknown = buf_bytes(&unknown);
-	draft_with(&f->queue, &d, &writer);
+	draft_of(&queue, text(CONTENT), &d, &writer);
 	close(writer);
-	queue_commit(&f->queue, &c, 1);
+	queue_commit(&queue, &c, 1);
 	assert_true(c.ok);
-	assert_int_equal(queue_message_open(&f->queue, QUEUE_NEW, d.id, &m), QUEUE_FOREIGN);
-	assert_true(queue_move(&f->queue, m, QUEUE_HOLD));
-	assert_int_equal(names_in(&f->queue, QUEUE_HOLD), 1);
+	assert_int_equal(queue_message_open(&queue, QUEUE_NEW, d.id, &m), QUEUE_FOREIGN);
+	assert_true(queue_move(&queue, m, QUEUE_HOLD));
+	assert_int_equal(names_in(&queue, QUEUE_HOLD), 1);
 	queue_message_free(&m);
 	buf_fini(&unknown);
 }
@@ -580,8 +489,7 @@ test_critical_record_of_a_later_version(void **state)
 static void
 test_adopted(void **state)
 {
-	struct fixture *f = *state;
-	struct queue *q = &f->queue;
+	struct queue *q = &queue;
 	struct recipient rcpts[2];
 	struct envelope e = some_envelope(rcpts, 2);
 	struct queue_draft d;
@@ -591,9 +499,10 @@ test_adopted(void **state)
 	char content[100];
 	int writer;
 
+	(void)state;
 	buf_init(&records, ENVELOPE_MAX);
 	envelope_encode(&e, &records);
-	draft_with(q, &d, &writer);
+	draft_of(q, text(CONTENT), &d, &writer);
 	assert_false(queue_draft_seal(&d, c.octets));
 	assert_int_equal(errno, EBUSY);
 	close(writer);
@@ -654,12 +563,13 @@ test_adopting_nonsense(void **state)
 static void
 test_moves(void **state)
 {
-	struct fixture *f = *state;
-	struct queue *q = &f->queue;
+	struct queue *q = &queue;
 	char id[QUEUE_ID_MAX + 1];
+	const struct timespec old[2] = { { .tv_sec = clock_wall_s() - 150 }, { .tv_sec = clock_wall_s() - 150 } };
 	struct queue_message *m;
 	unsigned n;
 
+	(void)state;
 	commit_one(q, 1, id);
 	assert_int_equal(queue_next_due(q), INT64_MAX);
 	m = open_one(q, QUEUE_NEW, id);
@@ -681,6 +591,9 @@ test_moves(void **state)
 	assert_string_equal(m->name, id);
 	assert_true(queue_walk_due(q, 7000000, INT64_MAX, count_name, &n));
 	assert_int_equal(n, 2);
+	assert_int_equal(queue_next_due(q), 6000060);	/* what has left it may not be on disk yet */
+	assert_int_equal(utimensat(q->places[QUEUE_LATER], "000186a1", old, 0), 0);
+	assert_true(queue_walk_due(q, 7000000, INT64_MAX, count_name, &n));
 	assert_int_equal(queue_next_due(q), INT64_MAX);	/* the empty bucket is gone */
 	queue_message_free(&m);
 }
@@ -695,16 +608,16 @@ test_times_far_away(void **state)
 		{ -1, "00000000/" },
 		{ INT64_MAX, "00000000/" },	/* cannot be: due at once */
 	};
-	struct fixture *f = *state;
 
+	(void)state;
 	for (size_t i = 0; i < LEN(rows); i++) {
 		char id[QUEUE_ID_MAX + 1];
 		struct queue_message *m;
 
-		commit_one(&f->queue, 1, id);
-		m = open_one(&f->queue, QUEUE_NEW, id);
+		commit_one(&queue, 1, id);
+		m = open_one(&queue, QUEUE_NEW, id);
 		m->envelope.next_s = rows[i].next_s;
-		assert_true(queue_move(&f->queue, m, QUEUE_LATER));
+		assert_true(queue_move(&queue, m, QUEUE_LATER));
 		assert_memory_equal(m->name, rows[i].bucket, 9);
 		queue_message_free(&m);
 	}
@@ -713,20 +626,20 @@ test_times_far_away(void **state)
 static void
 test_hash_of_the_next_hop(void **state)
 {
-	struct fixture *f = *state;
 	char id[QUEUE_ID_MAX + 1], one[64];
 	struct queue_message *m;
 
-	commit_one(&f->queue, 2, id);
-	m = open_one(&f->queue, QUEUE_NEW, id);
-	assert_true(queue_move(&f->queue, m, QUEUE_LATER));
+	(void)state;
+	commit_one(&queue, 2, id);
+	m = open_one(&queue, QUEUE_NEW, id);
+	assert_true(queue_move(&queue, m, QUEUE_LATER));
 	assert_int_equal(strlen(m->name), 9 + strlen(id) + 1 + 8);
 	memcpy(one, m->name, sizeof one);
 	m->envelope.rcpts[1].nexthop = text("other");
-	assert_true(queue_move(&f->queue, m, QUEUE_LATER));
+	assert_true(queue_move(&queue, m, QUEUE_LATER));
 	assert_string_equal(m->name + 9 + strlen(id), "-m");
 	m->envelope.rcpts[1].state = RCPT_DELIVERED;
-	assert_true(queue_move(&f->queue, m, QUEUE_LATER));
+	assert_true(queue_move(&queue, m, QUEUE_LATER));
 	assert_string_equal(m->name, one);
 	queue_message_free(&m);
 }
@@ -735,42 +648,93 @@ test_hash_of_the_next_hop(void **state)
 static void
 test_lock(void **state)
 {
-	struct fixture *f = *state;
 	char id[QUEUE_ID_MAX + 1];
 	struct queue_message *m, *other;
 	int worker;
 
-	commit_one(&f->queue, 1, id);
-	m = open_one(&f->queue, QUEUE_NEW, id);
+	(void)state;
+	commit_one(&queue, 1, id);
+	m = open_one(&queue, QUEUE_NEW, id);
 	assert_true(queue_lock(m));
 	worker = fcntl(m->fd, F_DUPFD_CLOEXEC, 0);
 	queue_message_free(&m);			/* qmgr is gone, its worker is not */
-	other = open_one(&f->queue, QUEUE_NEW, id);
+	other = open_one(&queue, QUEUE_NEW, id);
 	assert_false(queue_lock(other));
 	close(worker);
 	assert_true(queue_lock(other));
 	queue_message_free(&other);
 }
 
+/* Who gets the lock late has read what is old. */
+static void
+test_is_current(void **state)
+{
+	char id[QUEUE_ID_MAX + 1];
+	struct queue_message *m, *read, *moved;
+
+	(void)state;
+	commit_one(&queue, 2, id);
+	m = open_one(&queue, QUEUE_NEW, id);
+	assert_true(queue_lock(m) && queue_message_is_current(&queue, m));
+	read = open_one(&queue, QUEUE_NEW, id);
+	m->envelope.rcpts[1].state = RCPT_DELIVERED;
+	m->envelope.rcpts[1].changed = RCPT_STATE_CHANGED;
+	assert_true(queue_update(&queue, m) && queue_message_is_current(&queue, m));
+	moved = open_one(&queue, QUEUE_NEW, id);
+	assert_true(queue_move(&queue, m, QUEUE_ACTIVE) && queue_message_is_current(&queue, m));
+	queue_message_free(&m);
+	assert_true(queue_lock(read));
+	assert_false(queue_message_is_current(&queue, read));
+	queue_message_free(&read);
+	assert_true(queue_lock(moved));
+	assert_false(queue_message_is_current(&queue, moved));
+	queue_message_free(&moved);
+	m = open_one(&queue, QUEUE_ACTIVE, id);
+	assert_true(queue_lock(m) && queue_message_is_current(&queue, m));
+	assert_true(queue_remove(&queue, m));
+	assert_false(queue_message_is_current(&queue, m));
+	queue_message_free(&m);
+}
+
 static void
 test_ids_differ(void **state)
 {
-	struct fixture *f = *state;
 	char last[QUEUE_ID_MAX + 1] = "";
 
+	(void)state;
 	for (int i = 0; i < 1000; i++) {
 		struct queue_draft d;
 		int writer;
 
-		assert_true(queue_draft_open(&f->queue, &d, &writer));
+		assert_true(queue_draft_open(&queue, &d, &writer));
 		assert_true(strncmp(d.id, last, 11) > 0);	/* as the time goes */
 		memcpy(last, d.id, sizeof last);
 		close(writer);
-		queue_draft_abandon(&f->queue, &d);
+		queue_draft_abandon(&queue, &d);
 	}
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+/* Times are told by what an id begins with. */
+static void
+test_id_times(void **state)
+{
+	static const int64_t times[] = { -5, 0, 1, 31, 32, 1700000000000000, 1700000000000001, 1800000000000000, INT64_MAX };
+	char last[QUEUE_ID_TIME + 1] = "", now[QUEUE_ID_TIME + 1], id[QUEUE_ID_MAX + 1];
+
+	(void)state;
+	for (size_t i = 0; i < LEN(times); i++) {
+		queue_id_time(times[i], now);
+		assert_int_equal(strlen(now), QUEUE_ID_TIME);
+		assert_true(i < 2 || strcmp(last, now) < 0);
+		memcpy(last, now, sizeof last);
+	}
+	queue_id_time(clock_wall_us(), last);
+	commit_one(&queue, 1, id);
+	queue_id_time(clock_wall_us() + 1000000, now);
+	assert_true(strncmp(last, id, QUEUE_ID_TIME) <= 0 && strncmp(id, now, QUEUE_ID_TIME) < 0);
+}
+
+#define T(test) cmocka_unit_test_setup_teardown(test, set_up, test_queue_remove)
 
 int
 main(void)
@@ -782,7 +746,7 @@ main(void)
 		T(test_flipped_bits), T(test_cut_zeroed_extended), T(test_foreign_and_damaged_files),
 		T(test_adopted), T(test_adopting_nonsense),
 		T(test_critical_record_of_a_later_version), T(test_moves), T(test_times_far_away),
-		T(test_hash_of_the_next_hop), T(test_lock), T(test_ids_differ),
+		T(test_hash_of_the_next_hop), T(test_lock), T(test_is_current), T(test_ids_differ), T(test_id_times),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,17 +20,17 @@ relay_rule_fini(struct relay_rule *r)
 	*r = (struct relay_rule){ 0 };
 }
 
-bool
-relay_trusts(const struct relay_rule *r, struct bytes client)
+const struct network *
+relay_network(const struct relay_rule *r, struct bytes client)
 {
 	struct address a;
 
 	if (!address_parse(client, &a))
-		return false;
+		return NULL;
 	for (size_t i = 0; i < r->n; i++)
 		if (network_has(&r->network[i], &a))
-			return true;
-	return false;
+			return &r->network[i];
+	return NULL;
 }
 
 bool
@@ -42,7 +42,7 @@ relay_allowed(const struct relay_rule *r, enum client_class who, struct bytes cl
 		return true;
 	case CLIENT_TRUSTED:
 	case CLIENT_STRANGER:
-		return relay_trusts(r, client);
+		return relay_network(r, client) != NULL;
 	}
 	return false;		/* a number from a frame that is no class */
 }

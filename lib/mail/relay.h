@@ -22,8 +22,8 @@ struct relay_rule {
 void	relay_rule_init(struct relay_rule *r, const struct setting_list *trusted_networks);
 void	relay_rule_fini(struct relay_rule *r);
 
-/* Is the client in trusted_networks? An address that cannot be read is not. */
-bool	relay_trusts(const struct relay_rule *r, struct bytes client);
+/* Which of trusted_networks the client is in; NULL: none. An address that cannot be read is in none. */
+const struct network *relay_network(const struct relay_rule *r, struct bytes client);
 
 /* May it relay? Who has authenticated, or is a user of this host, may; else only its address counts,
  * whatever class it is said to be of. */

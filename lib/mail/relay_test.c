@@ -132,14 +132,82 @@ test_edges(void **state)
 	assert_string_equal(address_text(&last, out), "2001:db8::3");
 }
 
+/* What is written is what was read. */
+static void
+test_network_text(void **state)
+{
+	static const char *const rows[] = { "10.0.0.0/8", "192.0.2.1/32", "0.0.0.0/0", "2001:db8::/32", "::1/128", "::/0" };
+	struct network n;
+	char why[256], out[NETWORK_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < LEN(rows); i++) {
+		assert_true(network_parse(text(rows[i]), &n, why, sizeof why));
+		assert_string_equal(network_text(&n, out), rows[i]);
+	}
+}
+
+/* An address over a socket of its own family, and back. */
+static void
+test_sockets(void **state)
+{
+	static const struct { const char *address; int family; } rows[] = {
+		{ "192.0.2.1", AF_INET }, { "::ffff:192.0.2.1", AF_INET }, { "2001:db8::1", AF_INET6 }, { "::", AF_INET6 },
+		{ "::192.0.2.1", AF_INET6 },
+	};
+	struct sockaddr_storage sa;
+	struct address a, back;
+	uint16_t port;
+
+	(void)state;
+	for (size_t i = 0; i < LEN(rows); i++) {
+		assert_true(address_parse(text(rows[i].address), &a));
+		assert_int_equal(address_is_ipv4(&a), rows[i].family == AF_INET);
+		assert_true(address_socket(&a, 2525, &sa) <= sizeof sa);
+		assert_int_equal(sa.ss_family, rows[i].family);
+		assert_true(address_of_socket(&sa, &back, &port));
+		assert_memory_equal(&a, &back, sizeof a);
+		assert_int_equal(port, 2525);
+	}
+	sa.ss_family = AF_UNIX;
+	assert_false(address_of_socket(&sa, &back, &port));
+}
+
+static const struct { const char *address; enum address_kind want; } kinds[] = {
+	{ "192.0.2.1", ADDRESS_FINE }, { "10.0.0.1", ADDRESS_FINE }, { "2001:db8::1", ADDRESS_FINE },
+	{ "fd00::1", ADDRESS_FINE }, { "223.255.255.255", ADDRESS_FINE }, { "1.0.0.0", ADDRESS_FINE },
+	{ "127.0.0.1", ADDRESS_LOOPBACK }, { "127.255.255.255", ADDRESS_LOOPBACK }, { "::1", ADDRESS_LOOPBACK },
+	{ "::ffff:127.0.0.1", ADDRESS_LOOPBACK }, { "0.0.0.0", ADDRESS_NOWHERE }, { "0.255.255.255", ADDRESS_NOWHERE },
+	{ "169.254.169.254", ADDRESS_NOWHERE }, { "169.253.255.255", ADDRESS_FINE }, { "224.0.0.1", ADDRESS_NOWHERE },
+	{ "255.255.255.255", ADDRESS_NOWHERE }, { "::", ADDRESS_NOWHERE }, { "fe80::1", ADDRESS_NOWHERE },
+	{ "febf::1", ADDRESS_NOWHERE }, { "fec0::1", ADDRESS_FINE }, { "ff02::1", ADDRESS_NOWHERE },
+	{ "::127.0.0.1", ADDRESS_NOWHERE }, { "::ffff:169.254.0.1", ADDRESS_NOWHERE },
+};
+
+static void
+test_kinds(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LEN(kinds); i++) {
+		struct address a;
+
+		assert_true(address_parse(text(kinds[i].address), &a));
+		if (address_kind(&a) != kinds[i].want)
+			fail_msg("%s: %d", kinds[i].address, (int)address_kind(&a));
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_networks),
+		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_relay),
 		cmocka_unit_test(test_nobody),
 		cmocka_unit_test(test_edges),
+		cmocka_unit_test(test_network_text),
+		cmocka_unit_test(test_sockets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

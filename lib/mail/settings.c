@@ -133,7 +133,7 @@ set_word(const struct setting *s, struct bytes v, unsigned *out, char *why, size
 		}
 	fault(why, cap, "not a word known here; right would be one of");
 	for (unsigned i = 0; s->words[i] && (used = strlen(why)) < cap; i++)
-		fault(why + used, cap - used, "%s %s", i == 0 ? ":" : ",", s->words[i]);
+		fault(why + used, cap - used, "%s %s", i == 0 ? ":" : ",", s->words[i][0] ? s->words[i] : "\"\"");
 	return false;
 }
 
@@ -141,10 +141,7 @@ set_word(const struct setting *s, struct bytes v, unsigned *out, char *why, size
 static bool
 is_plain(struct bytes v, char *why, size_t cap)
 {
-	for (size_t i = 0; i < v.n; i++)
-		if (v.p[i] < ' ' || v.p[i] == 0x7f)
-			return fault(why, cap, "holds a control character; right would be printable text");
-	return true;
+	return !bytes_has_control(v) || fault(why, cap, "holds a control character; right would be printable text");
 }
 
 /* A default is right by definition: it may be empty where a given value may not. */
@@ -280,6 +277,18 @@ setting_is_path(const char *value, char *why, size_t cap)
 	if (strstr(value, "/../") || bytes_ends(text(value), text("/..")))
 		return fault(why, cap, "leads back by \"..\"; right would be the path itself");
 	return true;
+}
+
+bool
+setting_is_path_or_empty(const char *value, char *why, size_t cap)
+{
+	return value[0] == '\0' || setting_is_path(value, why, cap);
+}
+
+bool
+setting_is_log(const char *value, char *why, size_t cap)
+{
+	return strcmp(value, "syslog") == 0 || setting_is_path(value, why, cap);
 }
 
 static bool

@@ -57,6 +57,8 @@ const struct setting *settings_find(const struct setting *table, const char *nam
 
 /* Shared checks. */
 bool	setting_is_path(const char *value, char *why, size_t cap);	/* absolute */
+bool	setting_is_path_or_empty(const char *value, char *why, size_t cap);
+bool	setting_is_log(const char *value, char *why, size_t cap);	/* "syslog", or a path */
 bool	setting_is_domain(const char *value, char *why, size_t cap);
 bool	setting_is_listen(const char *value, char *why, size_t cap);	/* "127.0.0.1:25", "[::1]:25" */
 bool	setting_is_network(const char *value, char *why, size_t cap);	/* "10.0.0.0/8", "2001:db8::/32", host bits zero */

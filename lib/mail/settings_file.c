@@ -234,7 +234,7 @@ take_value(struct settings_file *f, struct entry *e, cfg_opt_t *opt, bool append
 
 static struct settings_file *reading;	/* libconfuse hands its error function nothing of ours */
 
-static void
+static void __attribute__((format(printf, 2, 0)))
 hear(cfg_t *cfg, const char *fmt, va_list ap)
 {
 	if (reading->said[0])

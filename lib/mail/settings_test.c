@@ -147,6 +147,13 @@ static const struct { bool (*check)(const char *, char *, size_t); const char *v
 	{ setting_is_listen,	"localhost:25", false },
 	{ setting_is_listen,	"[127.0.0.1]:25", false },
 	{ setting_is_listen,	":25", false },
+	{ setting_is_path_or_empty, "/a", true },
+	{ setting_is_path_or_empty, "", true },
+	{ setting_is_path_or_empty, "a", false },
+	{ setting_is_log,	"/a", true },
+	{ setting_is_log,	"syslog", true },
+	{ setting_is_log,	"", false },
+	{ setting_is_log,	"syslogd", false },
 };
 
 static void

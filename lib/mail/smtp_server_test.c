@@ -254,6 +254,9 @@ test_files_are_abandoned(void **state)
 	assert_int_equal(p.opened, 2);
 	assert_int_equal(p.abandoned, 2);
 	assert_int_equal(p.committed, 0);
+	play_script(&p, "MAIL FROM:<>\r\nRCPT TO:<u@our.test>\r\nDATA\r\n\1a\r\n.\r\n", 4096);
+	assert_int_equal(p.committed, 1);
+	assert_int_equal(p.abandoned, 2);	/* it is cleanup's now */
 	play_fini(&p);
 }
 

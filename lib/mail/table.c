@@ -215,6 +215,21 @@ say_path(struct table *t, char *why, size_t cap)
 	table_fault(why, cap, "%s%s%s", t->path, strncmp(said, "line ", 5) == 0 ? ": " : " ", said);
 }
 
+static bool
+is_past(const struct timespec *at)
+{
+	int64_t now_ms = clock_wall_us() / 1000, s = at->tv_sec;
+
+	return s < now_ms / 1000 - LOOK_MS / 1000 || (s <= now_ms / 1000 && s * 1000 + at->tv_nsec / 1000000 + LOOK_MS <= now_ms);
+}
+
+/* By its times. A look may be the first since yesterday, and the next one too late for who is refused now. */
+static bool
+has_rested(const struct stat *st)
+{
+	return is_past(&st->st_mtim) && is_past(&st->st_ctim);
+}
+
 static void
 look(struct table *t, uint64_t now)
 {
@@ -232,8 +247,8 @@ look(struct table *t, uint64_t now)
 	t->seen = st;
 	if (same_file(&st, &t->is))
 		return;
-	/* Half of a file looks whole: what an editor writes must have rested for one look. */
-	if (t->type->rests && !same_file(&st, &before))
+	/* Half of a file looks whole: what an editor writes must have rested, by its times or from look to look. */
+	if (t->type->rests && !has_rested(&st) && !same_file(&st, &before))
 		return;
 	if (!load(t, why, sizeof why)) {
 		say_path(t, why, sizeof why);
@@ -311,6 +326,19 @@ table_open_passwd(const char *path, char *why, size_t cap)
 		return NULL;
 	}
 	return table_first(&table_text, TEXT_PASSWD, path, why, cap);
+}
+
+struct table *
+table_open_sasldb(const char *path, char *why, size_t cap)
+{
+#ifdef HAVE_BDB
+	if (path[0] == '/' && strlen(path) < 1024)
+		return table_first(&table_sasldb, TEXT_PAIRS, path, why, cap);
+	table_fault(why, cap, "%s: not an absolute path", path);
+#else
+	table_fault(why, cap, "%s: this build has no Berkeley DB", path);
+#endif
+	return NULL;
 }
 
 void

@@ -31,6 +31,8 @@ struct table	*table_open(const char *spec, char *why, size_t cap);
 struct table	*table_open_aliases(const char *spec, char *why, size_t cap);
 /* passwd(5): key the user's name, value what follows it and its colon. */
 struct table	*table_open_passwd(const char *path, char *why, size_t cap);
+/* Cyrus SASL's sasldb2: key user NUL realm NUL "userPassword", value the password itself. Its own programs change it in its place. */
+struct table	*table_open_sasldb(const char *path, char *why, size_t cap);
 /* Its file, "/path.db" of "hash:/path"; its folder, for daemon_keep_dir. False: not a table, or too long. */
 bool		 table_file(const char *spec, char dst[1024]);
 bool		 table_directory(const char *spec, char dst[1024]);

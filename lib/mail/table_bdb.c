@@ -175,6 +175,7 @@ change_btree(int dir, const char *name, const struct table_change *c, size_t n, 
 }
 
 const struct table_type table_hash = { "hash", ".db", false, open_hash, close_db, get, walk, change_hash };
+const struct table_type table_sasldb = { "sasldb", "", false, open_hash, close_db, get, walk, change_hash };
 const struct table_type table_btree = { "btree", ".db", false, open_btree, close_db, get, walk, change_btree };
 
 #endif

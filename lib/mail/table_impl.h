@@ -30,6 +30,7 @@ struct table_type {
 extern const struct table_type table_text, table_lmdb;
 #ifdef HAVE_BDB
 extern const struct table_type table_hash, table_btree;
+extern const struct table_type table_sasldb;	/* its file has no name of ours, and its keys are not what a setting could mean */
 #endif
 
 /* Writes why; returns false. */

@@ -3,12 +3,12 @@
  * mail/take.h - the reading side of buf_u8 .. buf_u64: takes a little-endian
  * number, or a text with its u32 length before it, off the front of a run. When
  * the run is too short *bad is set, which sticks, and zero or nothing is returned:
- * take freely, test once.
+ * take freely, test once. put_text writes what take_text takes.
  */
 #ifndef MAIL_TAKE_H
 #define MAIL_TAKE_H
 
-#include "base/bytes.h"
+#include "base/buf.h"
 
 static inline struct bytes
 take_octets(struct bytes *run, size_t n, bool *bad)
@@ -43,6 +43,13 @@ static inline struct bytes
 take_text(struct bytes *run, bool *bad)
 {
 	return take_octets(run, take_u32(run, bad), bad);
+}
+
+static inline void
+put_text(struct buf *out, struct bytes s)
+{
+	buf_u32(out, (uint32_t)s.n);
+	buf_add(out, s);
 }
 
 #endif

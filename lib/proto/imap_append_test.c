@@ -1,27 +1,12 @@
 /* SPDX-License-Identifier: ISC */
-#include "base/buf.h"
-#include "proto/testing.h"
 #include "proto/imap_append.h"
-
-static struct arena *arena;
-static struct buf told;
+#include "proto/imap_testing.h"
 
 static int
 set_up(void **state)
 {
 	(void)state;
-	arena = arena_new(1 << 22);
-	buf_init(&told, 1 << 16);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	arena_free(&arena);
-	buf_fini(&told);
-	return 0;
+	return imap_set_up(1 << 22, 1 << 16);
 }
 
 static void
@@ -179,5 +164,5 @@ main(void)
 		cmocka_unit_test(test_limit),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, imap_tear_down);
 }

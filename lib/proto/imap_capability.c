@@ -4,7 +4,7 @@
 /* Only what can be used before the login; ENABLE cannot (RFC 5161 section 3.1). */
 #define ALWAYS		"IMAP4rev1 LITERAL+ ID "
 
-const char imap_capability_login[] = ALWAYS "SASL-IR AUTH=PLAIN AUTH=LOGIN";
+const char imap_capability_login[] = ALWAYS "SASL-IR";
 const char imap_capability_closed[] = ALWAYS "LOGINDISABLED";
 
 /* APPENDLIMIT without a number (RFC 7889 section 2): STATUS tells it; what is told before the mailbox is

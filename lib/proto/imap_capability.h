@@ -7,7 +7,7 @@
 #ifndef PROTO_IMAP_CAPABILITY_H
 #define PROTO_IMAP_CAPABILITY_H
 
-extern const char imap_capability_login[];	/* a password may be shown here */
+extern const char imap_capability_login[];	/* and " AUTH=" with each mechanism */
 extern const char imap_capability_closed[];	/* none may: RFC 3501 section 6.2.3, LOGINDISABLED */
 extern const char imap_capability_session[];
 

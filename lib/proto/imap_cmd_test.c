@@ -1,28 +1,13 @@
 /* SPDX-License-Identifier: ISC */
-#include "base/buf.h"
 #include "base/clock.h"
-#include "proto/testing.h"
 #include "proto/imap_cmd.h"
-
-static struct arena *arena;
-static struct buf told;
+#include "proto/imap_testing.h"
 
 static int
 set_up(void **state)
 {
 	(void)state;
-	arena = arena_new(IMAP_CMD_ARENA_MAX);
-	buf_init(&told, 1 << 20);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	arena_free(&arena);
-	buf_fini(&told);
-	return 0;
+	return imap_set_up(IMAP_CMD_ARENA_MAX, 1 << 20);
 }
 
 static void
@@ -263,17 +248,6 @@ test_wrongs(void **state)
 	assert_int_equal(imap_cmd_parse(OCTETS("a LOGIN a {3}\r\nx\0y"), arena, &cmd), IMAP_BAD_ARG);
 }
 
-static struct bytes
-repeated(const char *head, const char *unit, size_t n, const char *tail)
-{
-	buf_clear(&told);
-	buf_text(&told, head);
-	while (n-- > 0)
-		buf_text(&told, unit);
-	buf_text(&told, tail);
-	return buf_bytes(&told);
-}
-
 static void
 test_limits(void **state)
 {
@@ -418,5 +392,5 @@ main(void)
 		cmocka_unit_test(test_table),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, imap_tear_down);
 }

@@ -1,27 +1,12 @@
 /* SPDX-License-Identifier: ISC */
-#include "base/buf.h"
-#include "proto/testing.h"
 #include "proto/imap_fetch.h"
-
-static struct arena *arena;
-static struct buf told;
+#include "proto/imap_testing.h"
 
 static int
 set_up(void **state)
 {
 	(void)state;
-	arena = arena_new(1 << 20);
-	buf_init(&told, 1 << 16);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	arena_free(&arena);
-	buf_fini(&told);
-	return 0;
+	return imap_set_up(1 << 20, 1 << 16);
 }
 
 /* "!": sets \Seen; then what, part, fields, partial. */
@@ -128,17 +113,6 @@ test_fetch(void **state)
 	}
 }
 
-static struct bytes
-repeated(const char *head, const char *unit, size_t n, const char *tail)
-{
-	buf_clear(&told);
-	buf_text(&told, head);
-	while (n-- > 0)
-		buf_text(&told, unit);
-	buf_text(&told, tail);
-	return buf_bytes(&told);
-}
-
 static void
 test_limits(void **state)
 {
@@ -230,5 +204,5 @@ main(void)
 		cmocka_unit_test(test_store),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, imap_tear_down);
 }

@@ -1,23 +1,12 @@
 /* SPDX-License-Identifier: ISC */
-#include "proto/testing.h"
 #include "proto/imap_lex.h"
-
-static struct arena *arena;
+#include "proto/imap_testing.h"
 
 static int
 set_up(void **state)
 {
 	(void)state;
-	arena = arena_new(1 << 20);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	arena_free(&arena);
-	return 0;
+	return imap_set_up(1 << 20, 1 << 16);
 }
 
 typedef bool token(struct imap_lex *l, struct bytes *out);
@@ -414,5 +403,5 @@ main(void)
 		cmocka_unit_test(test_rest),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, imap_tear_down);
 }

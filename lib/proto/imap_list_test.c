@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: ISC */
-#include "base/buf.h"
-#include "proto/testing.h"
 #include "proto/imap_list.h"
-
-static struct arena *arena;
+#include "proto/imap_testing.h"
 
 static int
 set_up(void **state)
 {
 	(void)state;
-	arena = arena_new(1 << 20);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	arena_free(&arena);
-	return 0;
+	return imap_set_up(1 << 20, 1 << 16);
 }
 
 /* `patterns` joined with ";", NULL: not understood. */
@@ -190,5 +178,5 @@ main(void)
 		cmocka_unit_test(test_patterns_limit),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, imap_tear_down);
 }

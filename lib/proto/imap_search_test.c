@@ -1,28 +1,13 @@
 /* SPDX-License-Identifier: ISC */
-#include "base/buf.h"
 #include "base/mem.h"
-#include "proto/testing.h"
 #include "proto/imap_search.h"
-
-static struct arena *arena;
-static struct buf told;
+#include "proto/imap_testing.h"
 
 static int
 set_up(void **state)
 {
 	(void)state;
-	arena = arena_new(1 << 20);
-	buf_init(&told, 1 << 16);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	arena_free(&arena);
-	buf_fini(&told);
-	return 0;
+	return imap_set_up(1 << 20, 1 << 16);
 }
 
 /* How a kind is told, and which members with it: Name, Text, # number, Day, Flag, +- want. */
@@ -180,17 +165,6 @@ test_programs(void **state)
 	}
 }
 
-static struct bytes
-repeated(const char *head, const char *unit, size_t n, const char *tail)
-{
-	buf_clear(&told);
-	buf_text(&told, head);
-	while (n-- > 0)
-		buf_text(&told, unit);
-	buf_text(&told, tail);
-	return buf_bytes(&told);
-}
-
 static void
 test_limits(void **state)
 {
@@ -252,5 +226,5 @@ main(void)
 		cmocka_unit_test(test_linear),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, imap_tear_down);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/mem.h"
 #include "proto/mime_field.h"
+#include "proto/rfc5322_field.h"
 
 /* A parameter as it stands; RFC 2231's names are split already. */
 struct piece {
@@ -38,25 +39,6 @@ unfold(struct bytes value, unsigned char *out, size_t max, bool *cut)
 	return bytes_of(out, n);
 }
 
-/* White space and comments off the front of *s. */
-static void
-skip_cfws(struct bytes *s)
-{
-	size_t i, depth = 0;
-
-	for (i = 0; i < s->n; i++) {
-		if (s->p[i] == '(')
-			depth++;
-		else if (depth > 0 && s->p[i] == ')')
-			depth--;
-		else if (depth > 0 && s->p[i] == '\\')
-			i++;
-		else if (depth == 0 && !is_wsp(s->p[i]))
-			break;
-	}
-	*s = bytes_skip(*s, i);
-}
-
 /* A token off the front of *s; liberal: all but what must end it. */
 static struct bytes
 take_token(struct bytes *s, const char *ends)
@@ -64,12 +46,12 @@ take_token(struct bytes *s, const char *ends)
 	struct bytes token;
 	size_t i;
 
-	skip_cfws(s);
+	field_skip_cfws(s);
 	for (i = 0; i < s->n && !is_wsp(s->p[i]) && (s->p[i] == 0 || strchr(ends, s->p[i]) == NULL); i++)
 		;
 	token = bytes_head(*s, i);
 	*s = bytes_skip(*s, i);
-	skip_cfws(s);
+	field_skip_cfws(s);
 	return token;
 }
 
@@ -133,7 +115,7 @@ next_piece(struct bytes *s, struct piece *out)
 		if (s->n == 0 || s->p[0] != '=')
 			continue;
 		*s = bytes_skip(*s, 1);
-		skip_cfws(s);
+		field_skip_cfws(s);
 		out->quoted = s->n > 0 && s->p[0] == '"';
 		out->value = out->quoted ? take_quoted(s) : take_token(s, ";(");
 		out->loose = out->quoted ? out->value : with_words(out->value, *s);

@@ -137,19 +137,6 @@ parse_argument(enum argument kind, struct bytes raw, struct pop3_cmd *out)
 	return false;
 }
 
-/* A password may hold any octet but those a line cannot (the line reader has seen to CR, LF
- * and NUL); elsewhere a control is an error. */
-static bool
-has_control(struct bytes s)
-{
-	size_t i;
-
-	for (i = 0; i < s.n; i++)
-		if (s.p[i] < ' ' || s.p[i] == 0x7f)
-			return true;
-	return false;
-}
-
 enum pop3_parse
 pop3_cmd_parse(struct bytes line, struct pop3_cmd *out)
 {
@@ -163,7 +150,8 @@ pop3_cmd_parse(struct bytes line, struct pop3_cmd *out)
 		return POP3_BAD_VERB;
 	cmd.verb = out->verb = (enum pop3_verb)v;
 	line = bytes_skip(line, word.n + 1);
-	if ((verbs[v].argument != SECRET && has_control(line))
+	/* A password may hold any octet but those a line cannot (the line reader has seen to CR, LF and NUL). */
+	if ((verbs[v].argument != SECRET && bytes_has_control(line))
 	    || !parse_argument(verbs[v].argument, line, &cmd))
 		return POP3_BAD_ARG;
 	*out = cmd;

@@ -1,29 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include "proto/rfc5322_date.h"
-
-/* White space, folds and comments off the front of *s. */
-static void
-skip_cfws(struct bytes *s)
-{
-	size_t i, depth = 0;
-
-	for (i = 0; i < s->n; i++) {
-		if (s->p[i] == '(')
-			depth++;
-		else if (depth > 0 && s->p[i] == ')')
-			depth--;
-		else if (depth > 0 && s->p[i] == '\\')
-			i++;
-		else if (depth == 0 && (s->p[i] == 0 || strchr(" \t\r\n", s->p[i]) == NULL))
-			break;
-	}
-	*s = bytes_skip(*s, i);
-}
+#include "proto/rfc5322_field.h"
 
 static bool
 take_char(struct bytes *s, unsigned char c)
 {
-	skip_cfws(s);
+	field_skip_cfws(s);
 	if (s->n == 0 || s->p[0] != c)
 		return false;
 	*s = bytes_skip(*s, 1);
@@ -37,7 +19,7 @@ take_number(struct bytes *s, size_t low, size_t high, int max, int *out)
 	size_t n = 0;
 	uint64_t v;
 
-	skip_cfws(s);
+	field_skip_cfws(s);
 	while (n < s->n && ascii_digit(s->p[n]))
 		n++;
 	if (n < low || n > high || !bytes_u64(bytes_head(*s, n), (uint64_t)max, &v))
@@ -53,7 +35,7 @@ take_letters(struct bytes *s)
 	struct bytes word;
 	size_t n = 0;
 
-	skip_cfws(s);
+	field_skip_cfws(s);
 	while (n < s->n && ascii_alpha(s->p[n]))
 		n++;
 	word = bytes_head(*s, n);
@@ -81,7 +63,7 @@ take_year(struct bytes *s, int *year)
 {
 	size_t before;
 
-	skip_cfws(s);
+	field_skip_cfws(s);
 	before = s->n;
 	if (!take_number(s, 2, 4, 9999, year))
 		return false;
@@ -106,7 +88,7 @@ take_zone(struct bytes *s, int *zone_min)
 	size_t i;
 
 	*zone_min = 0;
-	skip_cfws(s);
+	field_skip_cfws(s);
 	minus = s->n > 0 && s->p[0] == '-';
 	if (take_char(s, '-') || take_char(s, '+')) {
 		if (!take_number(s, 4, 4, 9959, &hhmm) || hhmm % 100 > 59)
@@ -166,7 +148,7 @@ rfc5322_date_parse(struct bytes value, int64_t *wall_s, int *zone_min)
 		return false;
 	if (!take_zone(&rest, &zone) || day < 1 || day > month_days(year, month))
 		return false;
-	skip_cfws(&rest);
+	field_skip_cfws(&rest);
 	if (rest.n > 0)
 		return false;
 	*wall_s = (days_to(year, month) + day - 1) * 86400 + hour * 3600 + minute * 60 + second - zone * 60;

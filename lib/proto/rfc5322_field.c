@@ -87,3 +87,23 @@ field_unfold(struct bytes value, struct arena *a)
 	}
 	return bytes_of(p, n);
 }
+
+void
+field_skip_cfws(struct bytes *value)
+{
+	size_t i, depth = 0;
+
+	for (i = 0; i < value->n; i++) {
+		unsigned char c = value->p[i];
+
+		if (c == '(')
+			depth++;
+		else if (depth > 0 && c == ')')
+			depth--;
+		else if (depth > 0 && c == '\\')
+			i++;
+		else if (depth == 0 && c != ' ' && c != '\t' && c != '\r' && c != '\n')
+			break;
+	}
+	*value = bytes_skip(*value, i);
+}

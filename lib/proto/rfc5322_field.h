@@ -27,5 +27,7 @@ bool		field_find(struct bytes content, const char *name, struct field *out);
 /* The value in one line: line ends taken out, the white space of a fold kept (section
  * 2.2.3). In the arena. */
 struct bytes	field_unfold(struct bytes value, struct arena *a);
+/* White space, folds and comments (section 3.2.2) off the front of *value. */
+void		field_skip_cfws(struct bytes *value);
 
 #endif

@@ -51,10 +51,33 @@ test_find(void **state)
 	assert_int_equal(rest.n, 0);
 }
 
+static void
+test_cfws(void **state)
+{
+	static const struct { const char *in, *left; } rows[] = {
+		{ "", "" }, { "a", "a" }, { " \t\r\n a ", "a " }, { "(b) a", "a" }, { "((b) c)a", "a" }, { "(b))a", ")a" },
+		{ "(\\)b)a", "a" }, { "(b", "" }, { "(b\\", "" }, { "\\(b)", "\\(b)" }, { " (b)\r\n\t(c) a(d)", "a(d)" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(rows); i++) {
+		struct bytes rest = text(rows[i].in);
+
+		field_skip_cfws(&rest);
+		assert_row_bytes(rows[i].in, rest, text(rows[i].left));
+	}
+	{
+		struct bytes rest = OCTETS(" \0a");
+
+		field_skip_cfws(&rest);
+		assert_int_equal(rest.n, 2);
+	}
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_fields), cmocka_unit_test(test_find) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_fields), cmocka_unit_test(test_find), cmocka_unit_test(test_cfws) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -436,21 +436,6 @@ boundary_piece(struct head *h, struct bytes s, bool ended)
 
 /* ---- octets ---- */
 
-static bool
-has_8bit(struct bytes s)
-{
-	uint64_t w, all = 0;
-	size_t i;
-
-	for (i = 0; i + sizeof w <= s.n; i += sizeof w) {
-		memcpy(&w, s.p + i, sizeof w);
-		all |= w;
-	}
-	for (; i < s.n; i++)
-		all |= s.p[i];
-	return (all & 0x8080808080808080u) != 0;
-}
-
 /* A CR that no LF follows. */
 static void
 note_cr(struct head *h, struct bytes s)
@@ -468,7 +453,7 @@ note_octets(struct head *h, struct bytes s, bool ended)
 	bool *eight = h->own ? &h->header_8bit : &h->body_8bit;
 
 	if (!*eight)
-		*eight = has_8bit(s);
+		*eight = !bytes_is_ascii(s);
 	if (!h->nul)
 		h->nul = memchr(s.p, 0, s.n) != NULL;
 	if (!h->bare_cr)

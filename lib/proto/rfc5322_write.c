@@ -150,6 +150,21 @@ put_path(struct bytes address, struct buf *out)
 	buf_char(out, '>');
 }
 
+/* The last of its pairs has the semicolon. */
+static void
+put_last(struct folder *f, const char *key, struct buf *value, int mt_priority)
+{
+	char number[16];
+
+	if (mt_priority == 0)
+		buf_char(value, ';');
+	pair(f, key, buf_bytes(value));
+	if (mt_priority != 0) {		/* RFC 6710 section 4.1 */
+		snprintf(number, sizeof number, "%d;", mt_priority);
+		pair(f, "PRIORITY", text(number));
+	}
+}
+
 void
 received_put(const struct received *r, struct buf *out)
 {
@@ -174,11 +189,9 @@ received_put(const struct received *r, struct buf *out)
 		pair(&f, "id", buf_bytes(&b));
 		buf_clear(&b);
 		put_path(r->recipient, &b);
-		buf_char(&b, ';');
-		pair(&f, "for", buf_bytes(&b));
+		put_last(&f, "for", &b, r->mt_priority);
 	} else {
-		buf_char(&b, ';');
-		pair(&f, "id", buf_bytes(&b));
+		put_last(&f, "id", &b, r->mt_priority);
 	}
 	word(&f, text(r->date));
 	end(&f);

@@ -22,6 +22,7 @@ struct received {
 	struct bytes	tls;		/* cipher suite; empty: no TLS */
 	const char	*date;		/* RFC 5322 section 3.3: clock_date */
 	bool		esmtp, lmtp, smtputf8, auth;
+	int		mt_priority;	/* RFC 6710 section 7; 0 is not written */
 };
 
 void	received_put(const struct received *r, struct buf *out);

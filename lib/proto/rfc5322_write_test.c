@@ -33,6 +33,14 @@ static const struct { struct received in; const char *out; } cases[] = {
 	{ { .helo = T("b\xc3\xbc"), .client_ip = T("192.0.2.1"), .by = T("mx"), .id = T("1"), .date = DATE },
 	  "Received: from b-- ([192.0.2.1]) by mx with SMTP id 1;\r\n"
 	  "\tMon, 23 Nov 2026 09:08:07 +0100\r\n" },
+	/* RFC 6710 */
+	{ { .helo = T("x"), .client_ip = T("192.0.2.1"), .by = T("mx"), .id = T("1"), .date = DATE, .mt_priority = -9 },
+	  "Received: from x ([192.0.2.1]) by mx with SMTP id 1 PRIORITY -9;\r\n"
+	  "\tMon, 23 Nov 2026 09:08:07 +0100\r\n" },
+	{ { .helo = T("x"), .client_ip = T("192.0.2.1"), .by = T("mx"), .id = T("1"), .recipient = T("a@our.test"), .date = DATE,
+	    .mt_priority = 3 },
+	  "Received: from x ([192.0.2.1]) by mx with SMTP id 1 for <a@our.test>\r\n"
+	  "\tPRIORITY 3; Mon, 23 Nov 2026 09:08:07 +0100\r\n" },
 	/* by the sendmail command: nobody connected */
 	{ { .by = T("mx"), .id = T("1"), .date = DATE, .lmtp = true },
 	  "Received: by mx with LMTP id 1; Mon, 23 Nov 2026 09:08:07 +0100\r\n" },

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -51,11 +52,13 @@ def body_of(message):
 
 
 class Screen:
-    """A terminal, 100 wide, in a tmux server of its own."""
+    """A terminal, 100 wide, in a tmux server of its own. redraw: the key by which the program draws the screen anew, as somebody
+    presses it who sees one that is garbled; None: there is none, at present."""
 
     def __init__(self, home, command, lines=30):
         self.tmux = ["tmux", "-S", str(home / "tmux"), "-f", "/dev/null"]
         self.env = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm"}
+        self.redraw = None
         self("new-session", "-d", "-x", "100", "-y", str(lines), command)
 
     def __call__(self, *args):
@@ -67,11 +70,14 @@ class Screen:
 
     def shows(self, pattern):
         """The screen, once it shows that."""
-        last = ""
+        last, garbled = "", time.monotonic() + 3 * patience()
 
         def look():
-            nonlocal last
+            nonlocal last, garbled
             last = self("capture-pane", "-p")
+            if self.redraw and time.monotonic() > garbled:
+                self.keys(self.redraw)
+                garbled = time.monotonic() + 3 * patience()
             return re.search(pattern, last, re.M)
         wait_for(look, 20 * patience(), why=lambda: f"{pattern!r} on the screen:\n{last}")
         return last

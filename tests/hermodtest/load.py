@@ -133,6 +133,11 @@ class Load:
             self.threads.append(t)
             t.start()
 
+    def one_more(self, chance):
+        client = self.one(None, self.make(len(self.text), chance))
+        if client:
+            client.close()
+
     def busy(self):
         return any(t.is_alive() for t in self.threads)
 

@@ -14,11 +14,13 @@ cut() takes the first n changes and leaves on disk what was synced by then, and 
 
 - Contents: each sector of 512 octets as it was at some moment since the file's last fsync or fdatasync, each sector at
   its own; the file's length as it was at another. A sector that is not there reads as zeros.
+  With names="ext4" and "ordered" what sync_file_range has waited for is there after the next fsync of any file, which flushes the
+  disk. A syncfs is an fsync of all files and folders of the file system.
 - Times that were set (futimens): there or not; once the file was fsynced after it, there.
 - Names: each link, rename, removal is there or not, a rename as one. With names="directory" it must be there once the
   folder that has the (new) name was fsynced, as POSIX has it at its strictest; with names="ext4" also once the file
   itself was fsynced after it, and with it the folders above that are new; and a journal has no later name of a file
-  without its earlier ones, so none has two after a rename. names="ordered" is an ext4 where in addition
+  without its earlier ones, so none has two after a rename, and no removal of a folder without those of what was in it. names="ordered" is an ext4 where in addition
   no name is on disk before what sync_file_range has put there (its journal, data=ordered): base/file.h, file_ext4_ordered.
 
 What is not seen: stores to mappings, and the work of processes and libraries that do not record.
@@ -30,8 +32,8 @@ import stat
 import struct
 import sys
 
-OPEN, WRITE, TRUNCATE, LINK, RENAME, UNLINK, MKDIR, FSYNC, FDATASYNC, SYNC_RANGE, TIMES = range(1, 12)
-OP_NAMES = dict(enumerate("open write truncate link rename unlink mkdir fsync fdatasync sync_range times".split(), 1))
+OPEN, WRITE, TRUNCATE, LINK, RENAME, UNLINK, MKDIR, FSYNC, FDATASYNC, SYNC_RANGE, TIMES, SYNCFS = range(1, 13)
+OP_NAMES = dict(enumerate("open write truncate link rename unlink mkdir fsync fdatasync sync_range times syncfs".split(), 1))
 HEADER = struct.Struct("<IIHHHHIIIIIIQQQQQQQQ16s")
 MAGIC = 0x43455248
 SECTOR = 512
@@ -313,6 +315,9 @@ class Disk:
             self._open(index, c)
         elif c.op in (LINK, RENAME, UNLINK, MKDIR):
             self._name(index, c)
+        elif c.op == SYNCFS:
+            for node in [self.root, *self.live.values()] if c.file[0] == self.root.key[0] else ():
+                self._add(Sync(index, node, True))
         else:
             node = self.live.get(c.file)
             if node is None:
@@ -347,11 +352,16 @@ class Disk:
 
     def _synced(self, effects, names):
         """Up to which index each node's content is on disk, its times, and each name for which it is home or node."""
-        content, times, home, named = {}, {}, {}, {}
+        content, times, home, named, waited = {}, {}, {}, {}, {}
         for e in effects:
             if isinstance(e, Sync):
                 if e.whole is not None or names == "ordered":
                     content[e.node] = e.index
+                if e.whole is None:
+                    waited[e.node] = e.index
+                elif names != "directory":
+                    content.update({node: max(index, content.get(node, -1)) for node, index in waited.items()})
+                    waited = {}
                 if e.whole:
                     times[e.node] = e.index
                     (home if e.node.is_dir else named)[e.node] = e.index
@@ -376,9 +386,16 @@ class Disk:
         keep = chance.choice((0, 0.2, 0.5, 0.8, 1))
         effects = [e for e in self.effects if e.index < n]
         content, times, home, named = self._synced(effects, names)
-        tree, loose, lost = Tree(self.root), {}, set()
+        tree, loose, lost, never = Tree(self.root), {}, set(), set()
         sure = {e.index: e.node for e in effects if isinstance(e, Name)
                 and (e.index < home.get(e.home, -1) or e.index < named.get(e.node, -1))}
+        removed = [e for e in effects if isinstance(e, Name) and e.node and e.node.is_dir and not e.dir]
+        for e in removed if names != "directory" else ():       # and with a folder's removal all that has left it before
+            if e.index in sure or chance.random() < keep:
+                sure.update({f.index: f.node for f in effects if isinstance(f, Name) and f.index <= e.index
+                             and (f is e or f.old_dir is e.node or f.dir is e.node)})
+            else:
+                never.add(e.index)
         if names != "directory":            # and what the node was called before
             latest = {node: index for index, node in sorted(sure.items())}
             sure.update({e.index: e.node for e in effects if isinstance(e, Name) and e.index < latest.get(e.node, -1)})
@@ -392,6 +409,8 @@ class Disk:
                 if e.index < times.get(e.node, -1) or chance.random() < keep:
                     tree.apply(e)
             elif isinstance(e, Name):
+                if e.index in never:
+                    continue
                 if e.index in sure or (e.node not in lost and chance.random() < keep):
                     tree.apply(e)
                 elif names != "directory":

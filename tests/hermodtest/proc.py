@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Processes as /proc shows them; waiting; free ports."""
+import collections
 import ctypes
 import os
 import random
@@ -124,17 +125,41 @@ def wait_for(what, seconds=20, step=0.02, why=None):
         time.sleep(step)
 
 
+def same_day(seconds):
+    """From now on it stays the day that it is (UTC) for so long: just before midnight this waits for the next."""
+    left = 86400 - time.time() % 86400
+    if left < seconds:
+        time.sleep(left + 0.1)
+
+
 def is_free(port):
+    """At no address is there anybody."""
     with socket.socket() as s:
         try:
-            s.bind(("127.0.0.1", port))
+            s.bind(("", port))
             return True
         except OSError:
             return False
 
 
+OF_BENCH = range(27025, 27032)          # bench/ listens there, now and then; who has SO_REUSEPORT would share them
+given = collections.deque(maxlen=200)   # of ports that somebody here may be about to listen on: a socket whose name says so
+
+
+def reserve(port):
+    """False: another test, of whatever process, has it, or did a moment ago."""
+    s = socket.socket(socket.AF_UNIX)
+    try:
+        s.bind(f"\0hermod-test-port-{port}")    # it goes with the socket, and that with the process
+    except OSError:
+        s.close()
+        return False
+    given.append(s)
+    return True
+
+
 def free_ports(n):
-    """n ports of 127.0.0.1 that nobody has right now; below those that the kernel gives
+    """n ports that nobody has right now; below those that the kernel gives
     to clients, one of which could take it before we do."""
     ports = set()
     # Tests that run side by side choose from ranges of their own: summary numbers them,
@@ -142,6 +167,6 @@ def free_ports(n):
     side = int(os.environ.get("HERMOD_TEST_SIDE", os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])) % 8
     while len(ports) < n:
         port = random.randrange(10000 + side * 2750, 10000 + (side + 1) * 2750)
-        if is_free(port):
+        if port not in OF_BENCH and is_free(port) and reserve(port):
             ports.add(port)
     return sorted(ports)

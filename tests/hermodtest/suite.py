@@ -19,6 +19,7 @@ HOSTNAME = "mx.hermod.test"
 PASSWORD = "correct horse"
 SERVICE_UIDS = 61000		# numeric ids of the daemons; no entry in /etc/passwd
 MAIL_UID = 60900		# owner of the virtual mailboxes
+TLS_FACTS = r'tls="TLSv1\.[23] [A-Z0-9_-]+"'	# in a line of the log
 
 
 def build_dir():
@@ -90,6 +91,16 @@ class Maildir:
         return self.messages()
 
 
+
+def put(path, content):
+    """A secret, as an administrator would put it there: by rename, for the group of those who read tables alone."""
+    with open(path + ".new", "w") as f:
+        f.write(content)
+    os.chmod(path + ".new", 0o640)
+    os.chown(path + ".new", -1, SERVICE_UIDS + 1 if os.geteuid() == 0 else os.getegid())
+    os.rename(path + ".new", path)
+
+
 class Suite:
     """See tests/README.md for what tests may use."""
 
@@ -114,7 +125,8 @@ class Suite:
         os.makedirs(os.path.join(self.dir, "reports"), exist_ok=True)
         os.chmod(os.path.join(self.dir, "reports"), 0o1777)
         open(os.path.join(self.dir, "etc", "aliases"), "w").write(f"postmaster: {users[0] if users else 'root'}@{DOMAIN}\n")
-        self.smtp_port, self.pop3_port, self.imap_port = proc.free_ports(3)
+        self.smtp_port, self.pop3_port, self.imap_port, self.submission_port, self.submissions_port, self.pop3s_port, self.imaps_port = \
+            proc.free_ports(7)
         self.settings = self.standard_settings()
         self.settings.update(settings or {})
         self.write_conf()
@@ -133,13 +145,22 @@ class Suite:
             "hostname": HOSTNAME,
             "local_domains": [DOMAIN],
             "listen_smtp": [f"127.0.0.1:{self.smtp_port}"],
+            "listen_submission": [f"127.0.0.1:{self.submission_port}"],	# served where there are tls_certificates
+            "listen_submissions": [f"127.0.0.1:{self.submissions_port}"],
+            "listen_pop3s": [f"127.0.0.1:{self.pop3s_port}"],
+            "listen_imaps": [f"127.0.0.1:{self.imaps_port}"],
             "listen_pop3": [f"127.0.0.1:{self.pop3_port}"],
             "listen_imap": [f"127.0.0.1:{self.imap_port}"],
             "queue_directory": self.queue,
+            "auth_directory": os.path.join(self.dir, "auth"),
+            "dns_directory": os.path.join(self.dir, "dns"),
+            "mta_sts_directory": os.path.join(self.dir, "mta-sts"),
+            "tls_report_directory": os.path.join(self.dir, "tls-report"),
             "run_directory": os.path.join(self.dir, "run"),
             "mail_directory": self.mail,
             "log_file": self.log_file,
             "pid_file": self.pid_file,
+            "start_timeout": f"{30 * patience()}s",
             "program_directory": os.path.join(self.build, "libexec", "hermod"),
             "alias_map": "text:" + os.path.join(self.dir, "etc", "aliases"),
             "account_map": "lmdb:" + os.path.join(self.dir, "etc", "accounts"),
@@ -155,6 +176,14 @@ class Suite:
     def own_directories(self):
         """As an installation has them: the mail directory is the mailboxes' owner's."""
         os.chown(self.mail, MAIL_UID, MAIL_UID)
+
+    def use_accounts(self, rows, **changes):
+        """A text table of these accounts, {address: row}, in place of the standard one; changes as in write_conf."""
+        table = os.path.join(self.dir, "etc", "table")
+        with open(table, "w") as f:
+            f.writelines(f"{address} {row}\n" for address, row in rows.items())
+        os.chmod(table, 0o644)
+        self.write_conf(account_map="text:" + table, **changes)
 
     def write_conf(self, **changes):
         """Writes hermod.conf; a change to None takes the setting out."""
@@ -270,10 +299,13 @@ class Suite:
     # ---- what it says and has ----
 
     def log(self):
+        """Its lines that are whole: another is being written, perhaps."""
         try:
-            return open(self.log_file, encoding="utf-8", errors="replace").read()
+            with open(self.log_file, encoding="utf-8", errors="replace") as f:
+                said = f.read()
         except FileNotFoundError:
             return ""
+        return said[:said.rfind("\n") + 1]
 
     def wait_log(self, pattern, seconds=20, after=0):
         """The match of a regular expression, once the log (from offset after) has it."""
@@ -281,22 +313,48 @@ class Suite:
                         why=lambda: f"{pattern!r} in the log:\n{self.log()[-4000:]}")
 
     def queue_files(self, place=None):
-        """Paths below queue/: messages only; place is new, active, later, hold, corrupt."""
-        out = []
-        for top in ([place] if place else ["new", "active", "later", "hold", "corrupt", "tmp"]):
-            for folder, _, files in os.walk(os.path.join(self.queue, top)):
-                out += [os.path.join(folder, f) for f in files]
-        return sorted(out)
+        """Paths below queue/: messages only; place is new, active, later, down, hold, corrupt."""
+        def look():
+            out = []
+            for top in ([place] if place else ["new", "active", "later", "down", "hold", "corrupt", "tmp"]):
+                for folder, _, files in os.walk(os.path.join(self.queue, top)):
+                    out += [os.path.join(folder, f) for f in files if not f.startswith(".note")]
+            return sorted(out)
+        before = look()
+        for _ in range(20):			# what moves meanwhile may be seen twice, or nowhere
+            now = look()
+            if now == before:
+                break
+            before = now
+        return before
 
     def wait_queue_empty(self, seconds=60):
-        def busy():
+        """Twice in a row: a notification appears in new/, and its message goes, between a look there and one where that was."""
+        def look():
             return [f for f in self.queue_files()
                     if not os.path.relpath(f, self.queue).startswith("corrupt/")]
+
+        def busy():
+            return look() or look()
         wait_for(lambda: not busy(), seconds * patience(), why=lambda: f"still queued: {busy()[:5]}")
 
     def maildir(self, user):
         local, _, domain = user.partition("@")
         return Maildir(os.path.join(self.mail, domain or DOMAIN, local, "Maildir"))
+
+    def block(self, user):
+        """Its mailbox takes no mail until unblock."""
+        path = self.maildir(user).path
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if os.path.isdir(path):
+            os.rename(path, path + ".kept")
+        open(path, "w").close()			# not a folder
+
+    def unblock(self, user):
+        path = self.maildir(user).path
+        os.unlink(path)
+        if os.path.isdir(path + ".kept"):
+            os.rename(path + ".kept", path)
 
     # ---- clients ----
 

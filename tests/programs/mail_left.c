@@ -6,7 +6,7 @@
  *	mail_left UID GID MAILBOX,... FOLDER...
  *		For each FOLDER: its name; a line for each message of FOLDER/queue,
  *			queue PLACE NAME sound|damaged|gone|foreign|trouble [RECIPIENT...]
- *		(those that still wait, when it is sound); then, as UID and GID, for each
+ *		(those that still wait, or of whose failure nobody was told, when it is sound); then, as UID and GID, for each
  *		MAILBOX (a Maildir below FOLDER), after a look as by a POP3 session:
  *			mailbox MAILBOX UIDVALIDITY | mailbox MAILBOX failed
  *			uid MAILBOX UID NAME
@@ -38,7 +38,7 @@ show_message(void *arg, const char *name)
 		got = queue_message_verify(m);
 	printf("queue %s %s %s", queue_place_name[r->place], name, words[got]);
 	for (size_t i = 0; got == QUEUE_READ && i < m->envelope.nrcpts; i++)
-		if (m->envelope.rcpts[i].state == RCPT_WAITING)
+		if (m->envelope.rcpts[i].state == RCPT_WAITING || m->envelope.rcpts[i].state == RCPT_FAILED)
 			printf(" %.*s", BYTES_FMT(m->envelope.rcpts[i].final));
 	printf("\n");
 	queue_message_free(&m);

@@ -3,7 +3,7 @@
  * queue_writer - for tests of power cuts: what cleanup and qmgr do to a queue, in
  * one process, and what is seen in a queue that was left.
  *
- *	queue_writer write FOLDER ROUNDS sync|nosync
+ *	queue_writer write FOLDER ROUNDS sync|nosync|whole
  *		works on FOLDER/queue; what it would have told others it appends
  *		to FOLDER/said, a line each:
  *		accepted ID, updating ID N, updated ID N, removing ID, removed ID
@@ -99,7 +99,7 @@ commit(struct queue *q, unsigned round, size_t n, char (*ids)[QUEUE_ID_MAX + 1])
 }
 
 static void
-update(struct queue *q, struct queue_message *m, bool rewrite)
+change(struct queue_message *m, bool rewrite)
 {
 	m->envelope.attempts++;
 	m->envelope.next_s = 1700000000 + 60 * (int64_t)m->envelope.attempts;
@@ -107,9 +107,56 @@ update(struct queue *q, struct queue_message *m, bool rewrite)
 	m->envelope.rcpts[0].last_reply = text("4.2.2 the mailbox is full");
 	m->rewrite = rewrite;
 	say("updating %s %u\n", m->id, m->envelope.attempts);
+}
+
+static void
+update(struct queue *q, struct queue_message *m, bool rewrite)
+{
+	change(m, rewrite);
 	if (!queue_update(q, m))
 		log_fatal("cannot update");
 	say("updated %s %u\n", m->id, m->envelope.attempts);
+}
+
+/* Several that are synced together. */
+static void
+update_together(struct queue *q, size_t n, char (*ids)[QUEUE_ID_MAX + 1])
+{
+	struct queue_message *m[8];
+	bool good = true;
+
+	for (size_t i = 0; i < n && good; i++) {
+		good = queue_message_open(q, QUEUE_NEW, ids[i], &m[i]) == QUEUE_READ && queue_lock(m[i]);
+		if (good)
+			change(m[i], false);
+		good = good && queue_update_write(q, m[i]);
+	}
+	for (size_t i = 0; i < n && good; i++)
+		good = queue_update_settle(q, m[i]);
+	if (!good || !queue_update_sync(q, m[0]))
+		log_fatal("cannot update several");
+	for (size_t i = 0; i < n; i++) {
+		queue_update_done(m[i]);
+		say("updated %s %u\n", m[i]->id, m[i]->envelope.attempts);
+		queue_message_free(&m[i]);
+	}
+}
+
+/* As of a process that ends before its sync; another goes on with what it finds. */
+static void
+leave(struct queue *q, struct queue_message **m)
+{
+	enum queue_place place = (*m)->place;
+	char name[sizeof (*m)->name];
+
+	memcpy(name, (*m)->name, sizeof name);
+	change(*m, false);
+	if (!queue_update_write(q, *m))
+		log_fatal("cannot update");
+	queue_message_free(m);
+	q->durable = false;
+	if (queue_message_open(q, place, name, m) != QUEUE_READ || !queue_lock(*m))
+		log_fatal("cannot read %s", name);
 }
 
 static void
@@ -123,6 +170,8 @@ attempts(struct queue *q, const char *id, unsigned n, bool finally)
 		update(q, m, i % 3 == 2);
 		if (!queue_move(q, m, QUEUE_LATER) || !queue_move(q, m, QUEUE_ACTIVE))
 			log_fatal("cannot move");
+		if (i == 1)
+			leave(q, &m);
 	}
 	if (finally) {
 		say("removing %s\n", m->id);
@@ -133,7 +182,7 @@ attempts(struct queue *q, const char *id, unsigned n, bool finally)
 }
 
 static int
-do_write(const char *folder, unsigned rounds, bool sync)
+do_write(const char *folder, unsigned rounds, const char *how)
 {
 	char path[4096], ids[8][QUEUE_ID_MAX + 1];
 	struct queue q;
@@ -141,11 +190,14 @@ do_write(const char *folder, unsigned rounds, bool sync)
 	snprintf(path, sizeof path, "%s/said", folder);
 	said = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
 	open_queue(&q, folder);
-	q.sync_dir = sync;
+	q.sync_dir = strcmp(how, "nosync") != 0;
+	q.sync_whole = strcmp(how, "whole") == 0;
 	for (unsigned i = 0; i < rounds; i++) {
 		size_t n = 1 + i % 4;
 
 		commit(&q, i, n, ids);
+		if (i % 2 == 1)
+			update_together(&q, n, ids);
 		for (size_t k = 0; k < n; k++)
 			attempts(&q, ids[k], (i + (unsigned)k) % 5, k % 2 == 1);
 	}
@@ -209,10 +261,10 @@ main(int argc, char **argv)
 	proc_fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (argc == 5 && strcmp(argv[1], "write") == 0) {
 		fault_open("queue_writer");
-		return do_write(argv[2], (unsigned)strtoul(argv[3], NULL, 10), strcmp(argv[4], "sync") == 0);
+		return do_write(argv[2], (unsigned)strtoul(argv[3], NULL, 10), argv[4]);
 	}
 	if (argc > 2 && strcmp(argv[1], "read") == 0)
 		return do_read(argv + 2);
-	fprintf(stderr, "usage: queue_writer write FOLDER ROUNDS sync|nosync | read FOLDER...\n");
+	fprintf(stderr, "usage: queue_writer write FOLDER ROUNDS sync|nosync|whole | read FOLDER...\n");
 	return 2;
 }

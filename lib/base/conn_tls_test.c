@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: ISC */
+/* TLS as a server has it. */
+#include <fcntl.h>
+#include <openssl/async.h>
+
+#include "base/conn_testing.h"
+
+static SSL *client;
+
+static void
+client_begin(void)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
+	client = SSL_new(ctx);
+	SSL_CTX_free(ctx);
+	SSL_set_fd(client, peer);
+	SSL_set_connect_state(client);
+}
+
+static void
+client_end(void)
+{
+	SSL_free(client);
+	client = NULL;
+	finish();
+}
+
+/* In plaintext up to "220", then the handshake. */
+static void
+starttls(void)
+{
+	struct buf back;
+
+	buf_init(&back, 1000);
+	begin(STARTTLS, 20000, 40000);
+	peer_send("STARTTLS\r\n", 10);
+	UNTIL(back.n > 0)
+		peer_read(&back);
+	assert_bytes_equal(buf_bytes(&back), text("220 go ahead\r\n"));
+	buf_fini(&back);
+	client_begin();
+}
+
+static void
+handshake(void)
+{
+	UNTIL(SSL_do_handshake(client) == 1);
+	turns(3);
+	assert_int_equal(owner->c.tls, CONN_PROTECTED);
+}
+
+static void
+test_tls_echo(void **state)
+{
+	static unsigned char all[BIG], back[BIG];
+	size_t sent = 0, got = 0;
+
+	(void)state;
+	fill(all, BIG);
+	starttls();
+	handshake();
+	SSL_set_mode(client, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	UNTIL(got == BIG) {
+		size_t n;
+
+		if (sent < BIG && SSL_write_ex(client, all + sent, BIG - sent, &n))
+			sent += n;
+		if (SSL_read_ex(client, back + got, BIG - got, &n))
+			got += n;
+		ERR_clear_error();
+	}
+	assert_memory_equal(all, back, BIG);
+	conn_trim(&owner->c);
+	assert_int_equal(owner->c.raw_in.cap + owner->c.raw_out.cap, 0);
+
+	SSL_shutdown(client);
+	UNTIL(seen.ends);
+	assert_int_equal(seen.why, CONN_EOF);
+	client_end();
+}
+
+static void
+test_tls_close_flushed(void **state)
+{
+	char line[100];
+	int n;
+
+	(void)state;
+	starttls();
+	handshake();
+	owner->manner = CLOSE_AT_QUIT;
+	SSL_write(client, "QUIT\r\n", 6);
+	UNTIL((n = SSL_read(client, line, sizeof line)) > 0);
+	assert_bytes_equal(bytes_of(line, (size_t)n), text("221 bye\r\n"));
+	UNTIL(SSL_get_shutdown(client) & SSL_RECEIVED_SHUTDOWN)
+		SSL_read(client, line, sizeof line);
+	SSL_shutdown(client);
+	fd_close(&peer);
+	UNTIL(seen.ends);
+	assert_int_equal(seen.why, CONN_FLUSHED);
+	client_end();
+}
+
+/* A client that reads while it writes its first command finds nothing to read: no ticket by itself. */
+static void
+test_tickets_with_the_first_data(void **state)
+{
+	char line[100];
+	int n;
+
+	(void)state;
+	starttls();
+	handshake();
+	assert_string_equal(SSL_get_version(client), "TLSv1.3");
+	assert_int_equal(recv(peer, line, sizeof line, MSG_DONTWAIT | MSG_PEEK), -1);
+	assert_false(SSL_SESSION_has_ticket(SSL_get0_session(client)));
+	SSL_write(client, "NOOP\r\n", 6);
+	UNTIL((n = SSL_read(client, line, sizeof line)) > 0);
+	assert_true(SSL_SESSION_has_ticket(SSL_get0_session(client)));
+	client_end();
+}
+
+/* CVE-2011-0411: commands sent together with STARTTLS. */
+static void
+test_injection_with_the_command(void **state)
+{
+	(void)state;
+	begin(STARTTLS, 1000, 1000);
+	peer_send("STARTTLS\r\nMAIL FROM:<a@b.example>\r\n", 35);
+	UNTIL(seen.inputs);
+	assert_true(seen.tls_refused);
+	assert_int_equal(owner->c.tls, CONN_PLAIN);
+	finish();
+}
+
+static void
+test_injection_after_the_reply(void **state)
+{
+	(void)state;
+	starttls();
+	peer_send("MAIL FROM:<a@b.example>\r\n", 25);
+	UNTIL(seen.ends);
+	assert_int_equal(seen.why, CONN_TLS);
+	assert_int_equal(seen.inputs, 1);
+	assert_int_equal(seen.got.n, 0);
+	client_end();
+}
+
+static void
+test_truncation(void **state)
+{
+	(void)state;
+	starttls();
+	handshake();
+	SSL_write(client, "half a mess", 11);
+	shutdown(peer, SHUT_WR);		/* no close_notify */
+	UNTIL(seen.ends);
+	assert_int_equal(seen.why, CONN_TLS);
+	assert_bytes_equal(buf_bytes(&seen.got), text("half a mess"));
+	client_end();
+}
+
+static void
+test_end_in_the_handshake(void **state)
+{
+	(void)state;
+	starttls();
+	SSL_do_handshake(client);
+	fd_close(&peer);
+	UNTIL(seen.ends);
+	assert_true(seen.why == CONN_TLS || seen.why == CONN_RESET);
+	client_end();
+}
+
+/* CVE-2026-45185: an octet in plaintext behind the end of TLS. */
+static void
+test_nothing_after_close_notify(void **state)
+{
+	(void)state;
+	starttls();
+	handshake();
+	SSL_write(client, "last", 4);
+	SSL_shutdown(client);
+	peer_send("x", 1);
+	UNTIL(seen.ends);
+	assert_int_equal(seen.why, CONN_EOF);
+	assert_bytes_equal(buf_bytes(&seen.got), text("last"));
+	client_end();
+}
+
+static void
+test_garbage_record(void **state)
+{
+	(void)state;
+	starttls();
+	handshake();
+	peer_send("\x17\x03\x03\x00\x20 thirty-two octets of no meaning", 37);
+	UNTIL(seen.ends);
+	assert_int_equal(seen.why, CONN_TLS);
+	client_end();
+}
+
+static void
+test_tls_pause(void **state)
+{
+	(void)state;
+	starttls();
+	handshake();
+	owner->manner = COUNT_ONLY;
+	conn_pause(&owner->c);
+	SSL_write(client, "one", 3);
+	SSL_write(client, "two", 3);
+	turns(5);
+	assert_int_equal(seen.got.n, 0);
+	conn_resume(&owner->c);
+	UNTIL(seen.got.n == 6);
+	assert_bytes_equal(buf_bytes(&seen.got), text("onetwo"));
+	client_end();
+}
+
+/* Whatever the order of things: small sockets, sizes and pauses by chance, in plaintext and under
+ * TLS: what is echoed is what was sent, all of it. */
+static void
+echo_by_chance(bool tls)
+{
+	static unsigned char all[BIG / 4], back[BIG / 4];
+	size_t sent = 0, got = 0, n = 0, in_max = 1 + (size_t)rand() % 9000;
+	int small = 4096;
+
+	fill(all, sizeof all);
+	begin(tls ? STARTTLS : ECHO_ALL, in_max < 20 ? 20 : in_max, 3 * in_max + 100);
+	setsockopt(peer, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+	setsockopt(owner->c.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+	if (tls) {
+		char line[14];
+
+		peer_send("STARTTLS\r\n", 10);
+		UNTIL(recv(peer, line, sizeof line, 0) == sizeof line);
+		client_begin();
+		handshake();
+		SSL_set_mode(client, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	}
+	UNTIL(got == sizeof all) {
+		size_t done = 0;
+
+		if (rand() % 2 && sent < sizeof all) {
+			if (n == 0)		/* OpenSSL wants the same again, until it takes it */
+				n = 1 + (size_t)rand() % 20000;
+			n = n < sizeof all - sent ? n : sizeof all - sent;
+			if (tls)
+				SSL_write_ex(client, all + sent, n, &done);
+			else
+				done = peer_send(all + sent, n);
+			sent += done;
+			n = done > 0 ? 0 : n;
+		}
+		if (rand() % 2) {
+			ssize_t r = tls ? SSL_read(client, back + got, (int)(sizeof all - got))
+			    : recv(peer, back + got, sizeof all - got, 0);
+
+			got += r > 0 ? (size_t)r : 0;
+		}
+		ERR_clear_error();
+		switch (rand() % 8) {
+		case 0:	conn_pause(&owner->c); break;
+		case 1: conn_trim(&owner->c); break;
+		case 2: conn_flush(&owner->c); break;
+		default: conn_resume(&owner->c); break;
+		}
+	}
+	assert_memory_equal(all, back, sizeof all);
+	client_end();
+}
+
+static void
+test_by_chance(void **state)
+{
+	(void)state;
+	srand(5321);
+	for (int i = 0; i < 40; i++)
+		echo_by_chance(i % 2);
+}
+
+/* The private key's operation, as it looks to OpenSSL: a job that waits for a descriptor. */
+static int key_pipe[2], key_waits, key_done;
+
+static int
+slow_key(SSL *ssl, void *arg)
+{
+	ASYNC_JOB *job = ASYNC_get_current_job();
+	char c;
+
+	(void)ssl;
+	(void)arg;
+	if (!job || !ASYNC_WAIT_CTX_set_wait_fd(ASYNC_get_wait_ctx(job), &key_pipe, key_pipe[0], NULL, NULL))
+		return 0;
+	while (read(key_pipe[0], &c, 1) != 1) {
+		key_waits++;
+		ASYNC_pause_job();
+	}
+	ASYNC_WAIT_CTX_clear_fd(ASYNC_get_wait_ctx(job), &key_pipe);
+	key_done++;
+	return 1;
+}
+
+static void
+key_begin(void)
+{
+	key_waits = key_done = 0;
+	assert_int_equal(pipe2(key_pipe, O_CLOEXEC | O_NONBLOCK), 0);
+	SSL_CTX_set_cert_cb(server_ctx, slow_key, NULL);
+	starttls();
+	SSL_do_handshake(client);
+	UNTIL(key_waits);
+	for (int i = 0; i < 20; i++) {
+		turn();
+		SSL_do_handshake(client);
+	}
+	assert_int_equal(key_waits, 1);		/* asleep, not turning */
+}
+
+static void
+key_end(void)
+{
+	SSL_CTX_set_cert_cb(server_ctx, NULL, NULL);
+	close(key_pipe[0]);
+	close(key_pipe[1]);
+	client_end();
+}
+
+static void
+test_slow_key(void **state)
+{
+	(void)state;
+	key_begin();
+	assert_int_equal(write(key_pipe[1], "k", 1), 1);
+	handshake();
+	assert_int_equal(key_done, 1);
+	key_end();
+}
+
+static void
+test_end_while_the_key_works(void **state)
+{
+	(void)state;
+	key_begin();
+	conn_fini(&owner->c);
+	assert_int_equal(write(key_pipe[1], "k", 1), 1);
+	UNTIL(key_done);
+	turns(3);
+	key_end();
+}
+
+static void
+test_deadline_while_the_key_works(void **state)
+{
+	(void)state;
+	key_begin();
+	conn_deadline(&owner->c, 10);
+	UNTIL(seen.ends);
+	assert_int_equal(seen.why, CONN_TIMEOUT);
+	assert_int_equal(write(key_pipe[1], "k", 1), 1);
+	UNTIL(key_done);
+	turns(3);
+	key_end();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tls_echo),
+		cmocka_unit_test(test_tls_close_flushed),
+		cmocka_unit_test(test_tls_pause),
+		cmocka_unit_test(test_tickets_with_the_first_data),
+		cmocka_unit_test(test_injection_with_the_command),
+		cmocka_unit_test(test_injection_after_the_reply),
+		cmocka_unit_test(test_truncation),
+		cmocka_unit_test(test_end_in_the_handshake),
+		cmocka_unit_test(test_nothing_after_close_notify),
+		cmocka_unit_test(test_garbage_record),
+		cmocka_unit_test(test_by_chance),
+		cmocka_unit_test(test_slow_key),
+		cmocka_unit_test(test_end_while_the_key_works),
+		cmocka_unit_test(test_deadline_while_the_key_works),
+	};
+
+	return cmocka_run_group_tests(tests, make_server_ctx, free_server_ctx);
+}
