@@ -359,7 +359,13 @@ judge_as(struct copy *c, const struct copy *known)
 	return true;
 }
 
-/* ENOENT, or something that is no file, is a copy lost; what else keeps us from reading is not. */
+/* ENOENT, or something that is no file, is a copy lost; what else keeps us from it is not. */
+static bool
+is_lost(int fault)
+{
+	return fault == ENOENT || fault == ELOOP || fault == EINVAL || fault == ENXIO || fault == EFBIG || fault == EISDIR;
+}
+
 static bool
 read_copy(struct ledger *l, struct copy *c)
 {
@@ -375,12 +381,11 @@ read_copy(struct ledger *l, struct copy *c)
 		return true;
 	errno = fault;
 	buf_clear(&c->file);
-	c->absent = errno == ENOENT;
+	c->absent = fault == ENOENT;
 	c->readable = c->clean = false;
 	c->good = 0;
 	memset(&c->st, 0, sizeof c->st);
-	return errno == ENOENT || errno == ELOOP || errno == EINVAL || errno == ENXIO
-	    || errno == EFBIG || errno == EISDIR;
+	return is_lost(fault);
 }
 
 static bool
@@ -678,30 +683,57 @@ ledger_missing(const struct ledger *l)
 }
 
 /* One copy after the other: a crash never finds both torn. So the first is synced before the second
- * is begun, but for what is too short to be torn, where nobody waits for it. */
+ * is begun, but for what is too short to be torn, where nobody waits for it. ENOENT: a copy is not there any more,
+ * or another file is in its place. */
 static bool
 append(struct ledger *l, struct bytes records, uint32_t chain, bool durable)
 {
-	if (!l->loaded) {		/* one of the copies has more than we know */
-		errno = EIO;
-		return false;
-	}
 	for (int i = 0; i < 2; i++) {
 		struct copy *c = &l->copy[i];
 		int fd = file_open(l->dir, c->name, O_WRONLY, 0);
 		bool sync = durable || (i == 0 && records.n > APPEND_SHORT);
-		bool good = fd != -1 && file_pwrite(fd, records, (off_t)c->good)
-		    && (!sync || fdatasync(fd) == 0) && fstat(fd, &c->st) == 0;
+		struct stat st;
+		bool good = fd != -1 && fstat(fd, &st) == 0;
 
-		fd_close(&fd);
-		if (!good) {
-			l->loaded = false;	/* who knows what is there now */
-			return false;
+		if (good && !same_file(&st, &c->st)) {
+			errno = ENOENT;
+			good = false;
 		}
+		good = good && file_pwrite(fd, records, (off_t)c->good)
+		    && (!sync || fdatasync(fd) == 0) && fstat(fd, &c->st) == 0;
+		fd_close(&fd);
+		if (!good)
+			return false;
 		c->good += records.n;
 		c->chain = chain;
 	}
 	return true;
+}
+
+/* False: the files have more than we know, or less. */
+static bool
+is_known(const struct ledger *l)
+{
+	if (!l->loaded)
+		errno = EIO;
+	return l->loaded;
+}
+
+/* The records of what was just changed here. A hand may have taken a copy since it was read, or have put another in its
+ * place: all of it is known here, so both are written. False: the files are to be read again before anything is
+ * told. */
+static bool
+record(struct ledger *l, const struct buf *records, uint32_t chain, bool durable)
+{
+	errno = EFBIG;
+	if (!records->full && append(l, buf_bytes(records), chain, durable))
+		return true;
+	if (is_lost(errno) && write_both(l)) {
+		log_info("mailbox %s: ledger written anew: another program has taken one copy, or replaced it", l->what);
+		return true;
+	}
+	l->loaded = false;
+	return false;
 }
 
 static bool
@@ -718,13 +750,8 @@ give_anew(struct ledger *l)
 
 /* Both copies are to be written anyhow: with the new ones in them. */
 static bool
-give_behind(struct ledger *l, const struct bytes *names, size_t n, uint32_t *uids)
+give_behind(struct ledger *l)
 {
-	for (size_t i = 0; i < n; i++) {
-		uids[i] = l->header.uidnext++;
-		add_entry(l, arena_copy(l->names, names[i]), uids[i])->here = true;
-		l->here++;
-	}
 	if (write_both(l))
 		return true;
 	l->loaded = false;		/* none of it was told: read again what is there */
@@ -734,38 +761,31 @@ give_behind(struct ledger *l, const struct bytes *names, size_t n, uint32_t *uid
 bool
 ledger_give(struct ledger *l, const struct bytes *names, size_t n, uint32_t *uids)
 {
-	uint32_t chain;
-	size_t at;
+	uint32_t chain = l->copy[0].chain;
+	size_t at = l->copy[0].good;
 	struct buf out;
 	bool good;
 
 	if (n == 0)
 		return true;
+	if (!is_known(l))
+		return false;
 	if (l->header.uidnext > LEDGER_UID_LAST || n > LEDGER_UID_LAST - l->header.uidnext)
 		return give_anew(l);
-	if (l->behind)
-		return give_behind(l, names, n, uids);
 	buf_init(&out, LEDGER_MAX);
-	chain = l->copy[0].chain;
-	at = l->copy[0].good;
 	for (size_t i = 0; i < n; i++) {
-		struct ledger_record r = { LEDGER_GIVEN, l->header.uidnext + (uint32_t)i, names[i] };
+		struct ledger_record r = { LEDGER_GIVEN, l->header.uidnext++, names[i] };
+		struct entry *e = add_entry(l, arena_copy(l->names, names[i]), r.uid);
 
 		chain = ledger_put_record(&out, chain, &r);
-	}
-	errno = EFBIG;
-	good = !out.full && append(l, buf_bytes(&out), chain, true);
-	buf_fini(&out);
-	for (size_t i = 0; good && i < n; i++) {
-		struct entry *e;
-
-		uids[i] = l->header.uidnext++;
-		e = add_entry(l, arena_copy(l->names, names[i]), uids[i]);
+		uids[i] = r.uid;
 		e->at = (uint32_t)at;
 		e->here = true;
 		l->here++;
 		at += LEDGER_RECORD + names[i].n;
 	}
+	good = l->behind ? give_behind(l) : record(l, &out, chain, true);
+	buf_fini(&out);
 	return good;
 }
 
@@ -821,17 +841,16 @@ ledger_set_flags(struct ledger *l, const uint32_t *uids, const uint32_t *flags, 
 		}
 	if (n == 0)
 		return true;
-	if ((l->behind && !write_both(l)) || !make_shorter(l))
+	if (!is_known(l) || (l->behind && !write_both(l)) || !make_shorter(l))
 		return false;
 	buf_init(&out, LEDGER_MAX);
 	chain = l->copy[0].chain;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		chain = put_flags(&out, chain, uids[i], flags[i]);
-	errno = EFBIG;
-	good = !out.full && append(l, buf_bytes(&out), chain, durable);
-	buf_fini(&out);
-	for (size_t i = 0; good && i < n; i++)
 		entry_of(l, uids[i])->flags = flags[i];
+	}
+	good = record(l, &out, chain, durable);
+	buf_fini(&out);
 	return good;
 }
 
@@ -864,6 +883,7 @@ ledger_raise_floor(struct ledger *l, uint64_t floor)
 {
 	unsigned char octets[8];
 	struct ledger_record r = { LEDGER_FLOOR, 0, bytes_of(octets, sizeof octets) };
+	uint64_t before = l->header.modseq_floor;
 	uint32_t chain;
 	struct buf out;
 	bool good;
@@ -874,15 +894,16 @@ ledger_raise_floor(struct ledger *l, uint64_t floor)
 		errno = ERANGE;
 		return false;
 	}
-	if (l->behind && !write_both(l))
+	if (!is_known(l) || (l->behind && !write_both(l)))
 		return false;
 	little_put_u64(octets, floor);
 	buf_init(&out, LEDGER_RECORD + sizeof octets);
 	chain = ledger_put_record(&out, l->copy[0].chain, &r);
-	good = append(l, buf_bytes(&out), chain, true);
+	l->header.modseq_floor = floor;
+	good = record(l, &out, chain, true);
 	buf_fini(&out);
-	if (good)
-		l->header.modseq_floor = floor;
+	if (!good)
+		l->header.modseq_floor = before;
 	return good;
 }
 
