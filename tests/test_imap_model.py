@@ -842,6 +842,7 @@ class Run(Hand):
         try:
             c = s.client.start(*self.unsynced(parts))
             time.sleep(self.rng.random() ** 3 * 0.02)
+            s.client.killed = True
             p.kill()
             wait_for(lambda: not p.alive(), 20 * patience())
             s.client.finish(c)

@@ -1292,6 +1292,7 @@ class Client:
         self.box = None
         self.uid_state = {} if uid_state is None else uid_state     # mailbox -> {"validity", "next", "modseq"}
         self.bye = self.ended = False
+        self.killed = False             # the caller kills the server's process: its end may come anywhere
         self.state = "greeting"
         self.tags = 0
         self.greeting = self.read()
@@ -1331,7 +1332,7 @@ class Client:
                                f"{bytes(self.buffer[:200])!r}\n" + "\n".join(self.transcript)) from None
         if not got:
             self.ended = True
-            if self.buffer:
+            if self.buffer and not self.killed:
                 self.broken("the connection ended within a response", bytes(self.buffer[-200:]))
             raise EOFError("the server closed the connection\n" + "\n".join(self.transcript))
         self.buffer += got
