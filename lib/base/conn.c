@@ -484,6 +484,18 @@ drop_unsent(struct conn *c)
 	watch_write(c, false);
 }
 
+/* RFC 8446 section 6.1: close_notify, with the last words in one segment. */
+static void
+tls_notify_close(struct conn *c)
+{
+	if (!c->closing || c->notified || c->failed || c->tls != CONN_PROTECTED || c->out.n > 0)
+		return;
+	c->notified = true;
+	ERR_clear_error();
+	SSL_shutdown(c->ssl);			/* a failure only means: none */
+	ERR_clear_error();
+}
+
 static void
 send_out(struct conn *c)
 {
@@ -498,6 +510,7 @@ send_out(struct conn *c)
 	if (c->ssl) {
 		do {
 			tls_encrypt(c);
+			tls_notify_close(c);
 		} while (c->raw_out.n > 0 && send_some(c, &c->raw_out) && c->out.n > 0
 		    && c->tls == CONN_PROTECTED && !c->failed);
 		watch_write(c, c->raw_out.n > 0 && !c->failed);
@@ -562,13 +575,6 @@ settle(struct conn *c)
 static bool
 close_step(struct conn *c)
 {
-	if (!c->notified && c->tls == CONN_PROTECTED && c->out.n == 0) {
-		c->notified = true;
-		ERR_clear_error();
-		SSL_shutdown(c->ssl);		/* a failure only means: no close_notify */
-		ERR_clear_error();
-		send_out(c);
-	}
 	if (!c->lingering && unsent(c) == 0 && !c->failed) {
 		c->lingering = true;
 		if (!c->raw_eof)		/* many close their side with their last words: nobody is left to wait for */
