@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-#define CHUNK_FIRST	4096u
+#define CHUNK_FIRST	8192u		/* of one read: a short message comes whole */
 #define CHUNK_MAX	65536u
 #define RECORD_MAX	16384u		/* octets of plaintext in a record, RFC 8446 section 5.1 */
 #define RAW_IN_MAX	32768u		/* holds a whole record, whatever came before it */
@@ -318,6 +318,13 @@ tls_no_more(struct conn *c, int got)
 	}
 }
 
+/* OpenSSL has had all that came: to ask it would only be told so. */
+static bool
+tls_drained(const struct conn *c)
+{
+	return c->raw_at == c->raw_in.n && !c->raw_eof && !SSL_has_pending(c->ssl) && !SSL_want_write(c->ssl);
+}
+
 /* True: `in` has grown. */
 static bool
 tls_decrypt(struct conn *c)
@@ -325,7 +332,7 @@ tls_decrypt(struct conn *c)
 	size_t before = c->in.n;
 
 	c->more = false;
-	while (c->tls == CONN_PROTECTED && takes_input(c)) {
+	while (c->tls == CONN_PROTECTED && takes_input(c) && !tls_drained(c)) {
 		size_t n = smaller(smaller(c->chunk, RECORD_MAX), c->in.max - c->in.n);
 		unsigned char *room = buf_room(&c->in, n);
 		int got;
