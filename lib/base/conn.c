@@ -200,46 +200,48 @@ async_ready(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	loop_began();
-	if (c->ended)			/* async_on stays: conn_fini sees the job to its end */
+	if (c->ended || !c->async_on)	/* conn_fini sees the job to its end */
 		return;
 	c->async_on = false;
 	work(c, false);
 }
 
-/* Watches for the end of the operation that the handshake waits for. */
-static bool
-async_watch(SSL *ssl, struct event_base *base, struct event *ev,
-    void (*ready)(evutil_socket_t, short, void *), void *arg)
+/* The operation that a handshake waits for has come to its end: who ended it calls this, from whatever depth. */
+static int
+async_done(SSL *ssl, void *ev)
 {
-	OSSL_ASYNC_FD fd;
-	size_t n = 0;
-
-	if (!SSL_get_all_async_fds(ssl, NULL, &n) || n != 1
-	    || !SSL_get_all_async_fds(ssl, &fd, &n))
-		return false;
-	must(event_assign(ev, base, fd, EV_READ, ready, arg) == 0);
-	return event_add(ev, NULL) == 0;
+	(void)ssl;
+	event_active(ev, EV_TIMEOUT, 0);
+	return 1;
 }
 
 /* A paused job cannot be cancelled: when its connection ends first, its SSL lives on, cut off
  * from all octets, until the job has come to its end. */
-struct orphan { SSL *ssl; struct event_base *base; struct event ev; };
+struct orphan { SSL *ssl; struct event ev; };
+
+static bool
+still_waits(SSL *ssl)
+{
+	int done;
+	bool waits;
+
+	ERR_clear_error();
+	done = SSL_do_handshake(ssl);
+	waits = done <= 0 && SSL_get_error(ssl, done) == SSL_ERROR_WANT_ASYNC;
+	ERR_clear_error();
+	return waits;
+}
 
 static void
 orphan_ready(evutil_socket_t fd, short what, void *arg)
 {
 	struct orphan *o = arg;
-	int done;
 
 	(void)fd;
 	(void)what;
 	loop_began();
-	ERR_clear_error();
-	done = SSL_do_handshake(o->ssl);
-	if (done <= 0 && SSL_get_error(o->ssl, done) == SSL_ERROR_WANT_ASYNC
-	    && async_watch(o->ssl, o->base, &o->ev, orphan_ready, o))
+	if (still_waits(o->ssl))
 		return;
-	ERR_clear_error();
 	SSL_free(o->ssl);
 	mem_free(o);
 }
@@ -247,15 +249,15 @@ orphan_ready(evutil_socket_t fd, short what, void *arg)
 static void
 ssl_fini(struct conn *c)
 {
-	if (c->ssl && c->async_on) {
+	event_del(&c->async);
+	if (c->ssl && c->async_on)
+		BIO_set_data(SSL_get_rbio(c->ssl), NULL);
+	if (c->ssl && c->async_on && still_waits(c->ssl)) {
 		struct orphan *o = mem_alloc(sizeof *o);
 
-		event_del(&c->async);
-		BIO_set_data(SSL_get_rbio(c->ssl), NULL);
 		o->ssl = c->ssl;
-		o->base = c->loop->base;
-		if (!async_watch(o->ssl, o->base, &o->ev, orphan_ready, o))
-			mem_free(o);	/* no way to know when: that job is lost memory */
+		must(event_assign(&o->ev, c->loop->base, -1, 0, orphan_ready, o) == 0);
+		SSL_set_async_callback_arg(o->ssl, &o->ev);
 	} else {
 		SSL_free(c->ssl);
 	}
@@ -287,9 +289,7 @@ tls_handshake(struct conn *c)
 	case SSL_ERROR_WANT_WRITE:		/* again when raw_out has been sent */
 		break;
 	case SSL_ERROR_WANT_ASYNC:
-		c->async_on = async_watch(c->ssl, c->loop->base, &c->async, async_ready, c);
-		if (!c->async_on)
-			tls_fail(c);
+		c->async_on = true;		/* until async_done */
 		break;
 	default:
 		tls_fail(c);
@@ -417,6 +417,8 @@ conn_start_tls(struct conn *c, SSL_CTX *ctx)
 	begin_tls(c, ssl);
 	SSL_set_accept_state(ssl);
 	SSL_set_mode(ssl, SSL_MODE_ASYNC);
+	SSL_set_async_callback(ssl, async_done);
+	SSL_set_async_callback_arg(ssl, &c->async);
 	c->tickets = (unsigned)SSL_get_num_tickets(ssl);
 	SSL_set_num_tickets(ssl, 0);
 	settle(c);
@@ -780,6 +782,7 @@ conn_init(struct conn *c, struct loop *l, int fd, size_t in_max, size_t out_max,
 	must(event_assign(&c->rd, l->base, fd, EV_READ | EV_PERSIST, readable, c) == 0);
 	must(event_assign(&c->wr, l->base, fd, EV_WRITE | EV_PERSIST, writable, c) == 0);
 	must(event_assign(&c->again, l->base, -1, 0, due, c) == 0);
+	must(event_assign(&c->async, l->base, -1, 0, async_ready, c) == 0);
 	timer_init(&c->deadline, l, too_late, c);
 	settle(c);
 }

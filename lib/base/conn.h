@@ -77,7 +77,7 @@ struct conn {
 	bool		*gone;		/* set by conn_fini: tells the loop's frame below a callback */
 	struct event	 rd, wr;
 	struct event	 again;		/* made active by hand: a look at the state is due */
-	struct event	 async;		/* the private key's operation */
+	struct event	 async;		/* made active when the private key's operation is done */
 	struct timer	 deadline;
 
 	/* The owner's */

@@ -282,33 +282,41 @@ test_by_chance(void **state)
 		echo_by_chance(i % 2);
 }
 
-/* The private key's operation, as it looks to OpenSSL: a job that waits for a descriptor. */
-static int key_pipe[2], key_waits, key_done;
+/* The private key's operation, as it looks to OpenSSL: a job that says when it is done. */
+static bool key_there;
+static int key_waits, key_done;
+static ASYNC_callback_fn key_wake;
+static void *key_wake_arg;
 
 static int
 slow_key(SSL *ssl, void *arg)
 {
 	ASYNC_JOB *job = ASYNC_get_current_job();
-	char c;
 
 	(void)ssl;
 	(void)arg;
-	if (!job || !ASYNC_WAIT_CTX_set_wait_fd(ASYNC_get_wait_ctx(job), &key_pipe, key_pipe[0], NULL, NULL))
+	if (!job || !ASYNC_WAIT_CTX_get_callback(ASYNC_get_wait_ctx(job), &key_wake, &key_wake_arg))
 		return 0;
-	while (read(key_pipe[0], &c, 1) != 1) {
+	while (!key_there) {
 		key_waits++;
 		ASYNC_pause_job();
 	}
-	ASYNC_WAIT_CTX_clear_fd(ASYNC_get_wait_ctx(job), &key_pipe);
 	key_done++;
 	return 1;
+}
+
+static void
+key_ready(void)
+{
+	key_there = true;
+	assert_int_equal(key_wake(key_wake_arg), 1);
 }
 
 static void
 key_begin(void)
 {
 	key_waits = key_done = 0;
-	assert_int_equal(pipe2(key_pipe, O_CLOEXEC | O_NONBLOCK), 0);
+	key_there = false;
 	SSL_CTX_set_cert_cb(server_ctx, slow_key, NULL);
 	starttls();
 	SSL_do_handshake(client);
@@ -324,8 +332,6 @@ static void
 key_end(void)
 {
 	SSL_CTX_set_cert_cb(server_ctx, NULL, NULL);
-	close(key_pipe[0]);
-	close(key_pipe[1]);
 	client_end();
 }
 
@@ -334,7 +340,7 @@ test_slow_key(void **state)
 {
 	(void)state;
 	key_begin();
-	assert_int_equal(write(key_pipe[1], "k", 1), 1);
+	key_ready();
 	handshake();
 	assert_int_equal(key_done, 1);
 	key_end();
@@ -346,10 +352,38 @@ test_end_while_the_key_works(void **state)
 	(void)state;
 	key_begin();
 	conn_fini(&owner->c);
-	assert_int_equal(write(key_pipe[1], "k", 1), 1);
+	key_ready();
 	UNTIL(key_done);
 	turns(3);
 	key_end();
+}
+
+/* Nothing waits for what was told before the connection went. */
+static void
+test_end_as_the_key_is_done(void **state)
+{
+	(void)state;
+	key_begin();
+	key_ready();
+	conn_fini(&owner->c);
+	assert_int_equal(key_done, 1);
+	turns(3);
+	key_end();
+}
+
+/* Its owner looks at it only when it has ended for another reason, and been told of both. */
+static void
+test_ended_as_the_key_is_done(void **state)
+{
+	(void)state;
+	key_begin();
+	conn_deadline(&owner->c, 10);
+	UNTIL(seen.ends);
+	key_ready();
+	turns(3);
+	assert_int_equal(seen.ends, 1);
+	key_end();
+	assert_int_equal(key_done, 1);
 }
 
 static void
@@ -360,7 +394,7 @@ test_deadline_while_the_key_works(void **state)
 	conn_deadline(&owner->c, 10);
 	UNTIL(seen.ends);
 	assert_int_equal(seen.why, CONN_TIMEOUT);
-	assert_int_equal(write(key_pipe[1], "k", 1), 1);
+	key_ready();
 	UNTIL(key_done);
 	turns(3);
 	key_end();
@@ -383,6 +417,8 @@ main(void)
 		cmocka_unit_test(test_by_chance),
 		cmocka_unit_test(test_slow_key),
 		cmocka_unit_test(test_end_while_the_key_works),
+		cmocka_unit_test(test_end_as_the_key_is_done),
+		cmocka_unit_test(test_ended_as_the_key_is_done),
 		cmocka_unit_test(test_deadline_while_the_key_works),
 	};
 

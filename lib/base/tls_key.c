@@ -16,10 +16,7 @@
 #include <openssl/provider.h>
 #include <openssl/ssl.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
-#include "base/file.h"
-#include "base/log.h"
 #include "base/mem.h"
 
 #define KEY_PARAM	"hermod-key"	/* its number */
@@ -39,8 +36,9 @@ struct signature {			/* of OpenSSL's one-shot signing */
 struct tls_signing {
 	unsigned char	 signature[TLS_SIGNATURE_MAX];
 	size_t		 n;
-	int		 fd;		/* owned: readable when it is done */
 	bool		 done;
+	ASYNC_callback_fn wake;		/* who waits; NULL: nobody does yet */
+	void		*wake_arg;
 };
 
 static struct {			/* a provider's functions get no pointer of ours; for the life of the process */
@@ -257,25 +255,19 @@ tls_signed(struct tls_signing *t, struct bytes signature)
 		memcpy(t->signature, signature.p, signature.n);
 		t->n = signature.n;
 	}
-	if (eventfd_write(t->fd, 1) == -1)
-		log_errno("a TLS handshake cannot be told that its signature is there");
+	if (t->wake)
+		t->wake(t->wake_arg);
 }
 
 /* A job cannot be cancelled: conn sees each to its end, which comes with the answer. */
 static struct bytes
 signature_of(struct tls_signing *t, ASYNC_JOB *job, uint32_t key, unsigned scheme, struct bytes to_sign)
 {
-	ASYNC_WAIT_CTX *c = ASYNC_get_wait_ctx(job);
-
-	t->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (t->fd == -1 || !ASYNC_WAIT_CTX_set_wait_fd(c, t, t->fd, NULL, NULL)) {
-		log_errno("a TLS handshake gets no descriptor to wait on");
-		return text(NULL);
-	}
 	process.ask(process.arg, t, key, scheme, to_sign);
+	if (!t->done && ASYNC_WAIT_CTX_get_callback(ASYNC_get_wait_ctx(job), &t->wake, &t->wake_arg) != 1)
+		t->wake = NULL;
 	while (!t->done)
 		ASYNC_pause_job();
-	ASYNC_WAIT_CTX_clear_fd(c, t);
 	return bytes_of(t->signature, t->n);
 }
 
@@ -304,7 +296,6 @@ sign(void *p, unsigned char *out, size_t *n, size_t max, const unsigned char *da
 		memcpy(out, got.p, got.n);
 		*n = got.n;
 	}
-	fd_close(&t->fd);
 	mem_free(t);
 	return good;
 }
