@@ -47,6 +47,7 @@ struct hop {
 	enum task	 task;
 	uint64_t	 due_ms;	/* monotonic; of TASK_WAIT; of TASK_FILL: when it is to be looked at again */
 	char		 probe[QUEUE_ID_MAX + 1];	/* TASK_PROBE: its message */
+	uint64_t	 probed_ms;	/* monotonic: when the last one began that has tried */
 	DIR		*walk;		/* owned; of TASK_LOOK and TASK_FILL */
 	int64_t		 looked_s;	/* as the note's, which follows once what the look took has left memory */
 	int64_t		 walk_s;	/* of TASK_LOOK: when the walk began */
@@ -260,6 +261,7 @@ probe(struct hop *h)
 		took = take(h, name);
 		busy = busy || took == TAKE_LATER;
 		if (took == TAKE_DONE && active_find(m, text(h->probe))) {
+			h->probed_ms = clock_mono_ms();
 			stop_walk(h);
 			return;
 		}
@@ -624,6 +626,7 @@ down_forgot(struct downs *d, const struct work *w)
 	h->held--;
 	if (h->task == TASK_PROBE && strcmp(h->probe, w->message->id) == 0) {
 		h->probe[0] = '\0';	/* it went without having tried its next hop */
+		h->probed_ms = 0;
 		wait_ms(h, after_probe(h, w->message));
 	} else if (h->task == TASK_FILL && has_room(h)) {
 		work_soon(h);
@@ -631,7 +634,7 @@ down_forgot(struct downs *d, const struct work *w)
 }
 
 bool
-down_flush(struct downs *d, const char *hash)
+down_flush(struct downs *d, const char *hash, uint64_t since_ms)
 {
 	bool any = false;
 
@@ -640,6 +643,8 @@ down_flush(struct downs *d, const char *hash)
 			if (hash && strcmp(h->hash, hash) != 0)
 				continue;
 			any = true;
+			if (h->probed_ms > since_ms)
+				continue;
 			if (h->task == TASK_WAIT)
 				wait_ms(h, 0);
 			else if (h->task == TASK_LOOK)	/* it waits after that */

@@ -35,6 +35,7 @@ struct run {
 	uint64_t	 asking;	/* a question to the router; 0: none */
 	struct buf	 results;	/* owned */
 	struct run_counts n;
+	uint64_t	 began_ms;	/* monotonic */
 	uint64_t	 told_ms;
 	char		 fault[512];
 };
@@ -252,7 +253,8 @@ ask_work(struct run *r, struct work *w)
 static void
 flush_work(struct run *r, struct work *w)
 {
-	w->flushed = w->flushed || down_holds(r->qmgr->downs, w);
+	if (down_holds(r->qmgr->downs, w))
+		w->flushed_ms = r->began_ms;
 }
 
 static void
@@ -352,7 +354,7 @@ hurry_hop(void *arg, const char *hash)
 {
 	struct run *r = arg;
 
-	down_flush(r->qmgr->downs, hash);
+	down_flush(r->qmgr->downs, hash, r->began_ms);
 }
 
 /* ---- new recipients ---- */
@@ -424,7 +426,7 @@ end(struct run *r)
 {
 	log_flushed(r);
 	if (flushes_all(r))
-		(void)down_flush(r->qmgr->downs, NULL);
+		(void)down_flush(r->qmgr->downs, NULL, r->began_ms);
 	if (r->task.due)
 		scan_due(r->qmgr->scan, clock_wall_s() - 60);
 	report(r, r->fault[0] != '\0' ? r->fault : r->task.fault);
@@ -520,7 +522,8 @@ run_new(struct qmgr *m, struct command *c, bool dry, bool named, struct bytes id
 {
 	struct run *r = mem_alloc(sizeof *r);
 
-	*r = (struct run){ .qmgr = m, .command = c, .tell = tell, .arg = arg, .told_ms = clock_mono_ms() };
+	*r = (struct run){ .qmgr = m, .command = c, .tell = tell, .arg = arg, .began_ms = clock_mono_ms(),
+	    .told_ms = clock_mono_ms() };
 	r->task = (struct queue_task){ .queue = &m->queue, .order = &c->order, .filter = &c->filter, .dry = dry,
 	    .named = named, .now_s = clock_wall_s(), .tell = on_met, .elsewhere = is_in_memory, .hurry = hurry_hop,
 	    .arg = r };

@@ -84,6 +84,7 @@ struct work {
 	uint32_t	 next_rcpt;	/* the first that was not looked at yet */
 	uint32_t	 jobs;		/* recipients that are being routed, waiting, or delivered now */
 	uint64_t	 unsaved_ms;	/* since when, or when to try again; 0: all is on disk */
+	uint64_t	 flushed_ms;	/* a next hop that it goes to wait for is to be tried at once: down_flush's since_ms; 0: not */
 	uint64_t	 wait_ms;	/* until the next attempt, from when it was decided; 0: it is not */
 	char		 hop[QUEUE_HASH + 1];	/* it was taken from that directory of down/; "": it was not */
 	bool		 tried;		/* some delivery was attempted, or the router asked in vain */
@@ -93,7 +94,6 @@ struct work {
 	bool		 filling;	/* fill is on the stack */
 	bool		 left;		/* recipients were left to the next qmgr */
 	bool		 withdrawn;	/* its jobs that had not begun were taken back, for an order */
-	bool		 flushed;	/* a next hop that it goes to wait for is to be tried at once */
 	bool		 concluded;	/* nothing is left to do but to save and to move it */
 	bool		 telling;	/* bounce was asked, and has not answered */
 	bool		 untold;	/* it could not be asked: again later */
@@ -249,8 +249,9 @@ struct queue_down;
 const struct queue_down *down_note(const struct downs *d, struct bytes nexthop);
 void		 down_took(struct downs *d, const struct work *w);	/* w is in memory */
 void		 down_forgot(struct downs *d, const struct work *w);	/* and leaves it */
-/* It is tried now, whatever its next attempt is. NULL: all are. False: there is none of that hash. */
-bool		 down_flush(struct downs *d, const char *hash);
+/* It is tried now, whatever its next attempt is, if none has begun since the order was given (monotonic). NULL: all are. False:
+ * there is none of that hash. */
+bool		 down_flush(struct downs *d, const char *hash, uint64_t since_ms);
 
 /* ---- tell.c ---- */
 

@@ -236,7 +236,7 @@ static bool
 wait_for_hop(struct qmgr *m, struct work *w)
 {
 	struct queue_message *q = w->message;
-	bool flushed = w->flushed;
+	uint64_t flushed_ms = w->flushed_ms;
 	char hash[QUEUE_HASH + 1];
 
 	if (!queue_hop(&q->envelope, hash) || !down_has(m->downs, hash, w) || w->uncertain || w->untold)
@@ -248,8 +248,8 @@ wait_for_hop(struct qmgr *m, struct work *w)
 		return true;
 	}
 	active_forget(m, w);
-	if (flushed)
-		(void)down_flush(m->downs, hash);
+	if (flushed_ms > 0)
+		(void)down_flush(m->downs, hash, flushed_ms);
 	return true;
 }
 
