@@ -280,6 +280,22 @@ def test_it_comes_back_while_mail_comes(relaying):
         suite.wait_queue_empty(30)
 
 
+def test_flush_tries_once(relaying):
+    """An order to try a next hop walks over all that waits for it; where the attempt has failed before the walk is over, that was it."""
+    port = refusing_port()
+    suite = relaying(route("dead.test", port), minimal_backoff="1h", maximal_backoff="1h")
+    send_many(suite, 1500, "a@dead.test")
+    wait_for(lambda: len(suite.queue_files("down")) == 1500, 60 * patience(), why=lambda: len(suite.queue_files("down")))
+    attempts_are(suite, [port], [1])
+    for n in (2, 3):
+        suite.hermod("queue", "flush", "--nexthop", f"[127.0.0.1]:{port}")
+        wait_for(lambda: attempts(suite, [port])[0] == [n], 30 * patience(), why=lambda: attempts(suite, [port]))
+        attempts_are(suite, [port], [n])
+    suite.hermod("queue", "flush", "--all")
+    wait_for(lambda: attempts(suite, [port])[0] == [4], 30 * patience(), why=lambda: attempts(suite, [port]))
+    attempts_are(suite, [port], [4])
+
+
 def test_many_are_down(relaying, sink):
     """Fifty hosts that refuse, send away, or hang, with mail waiting for each of them: each costs one attempt in its period, by one of
     its messages, over a new start as well, and mail to others goes as if they were not there."""
