@@ -200,7 +200,7 @@ async_ready(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	loop_began();
-	if (c->ended || !c->async_on)	/* conn_fini sees the job to its end */
+	if (c->ended || c->failed || c->lingering || !c->async_on)	/* no handshake goes on: conn_fini sees the job to its end */
 		return;
 	c->async_on = false;
 	work(c, false);

@@ -386,6 +386,20 @@ test_ended_as_the_key_is_done(void **state)
 	assert_int_equal(key_done, 1);
 }
 
+/* It is closed before the handshake is over: nobody goes on with that, but the job has its end. */
+static void
+test_close_while_the_key_works(void **state)
+{
+	(void)state;
+	key_begin();
+	conn_close_flushed(&owner->c, 1000);
+	turns(3);
+	key_ready();
+	turns(3);
+	key_end();
+	assert_int_equal(key_done, 1);
+}
+
 static void
 test_deadline_while_the_key_works(void **state)
 {
@@ -419,6 +433,7 @@ main(void)
 		cmocka_unit_test(test_end_while_the_key_works),
 		cmocka_unit_test(test_end_as_the_key_is_done),
 		cmocka_unit_test(test_ended_as_the_key_is_done),
+		cmocka_unit_test(test_close_while_the_key_works),
 		cmocka_unit_test(test_deadline_while_the_key_works),
 	};
 

@@ -385,8 +385,8 @@ new_ctx(struct tls_server *t, const struct tls_settings *s)
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
 	if (!ctx || SSL_CTX_set_min_proto_version(ctx, s->profile == TLS_MODERN ? TLS1_3_VERSION : TLS1_2_VERSION) != 1
-	    || SSL_CTX_set_cipher_list(ctx, CIPHERS_1_2) != 1 || SSL_CTX_set_ciphersuites(ctx, CIPHERS_1_3) != 1 || SSL_CTX_set1_groups_list(ctx, GROUPS) != 1
-	    || SSL_CTX_set1_sigalgs_list(ctx, SIGALGS) != 1)
+	    || SSL_CTX_set_cipher_list(ctx, CIPHERS_1_2) != 1 || SSL_CTX_set_ciphersuites(ctx, CIPHERS_1_3) != 1
+	    || SSL_CTX_set1_groups_list(ctx, GROUPS) != 1 || SSL_CTX_set1_sigalgs_list(ctx, SIGALGS) != 1)
 		log_fatal("TLS cannot be set up: %s", ERR_reason_error_string(ERR_peek_last_error()));
 	SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN);		/* what the file has is sent; looking for more costs each handshake */
 	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA
