@@ -237,7 +237,7 @@ run_pop3d(struct become *b, const struct ticket *t, const struct ipc_session *m)
 	struct pop3d_start start = {
 		.socket = m->socket, .stop = b->stop_in, .mailbox = text(t->mailbox), .account = text(t->account),
 		.session_id = m->session_id, .client = m->client, .input = m->input, .output = m->output,
-		.settings = &b->pop3d, .kept = &b->mailbox,
+		.offered = m->offered, .settings = &b->pop3d, .kept = &b->mailbox,
 	};
 
 	be_worker(b, t->owner, "pop3d", m->socket, b->stop_in);

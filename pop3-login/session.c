@@ -49,12 +49,12 @@ shows_passwords(const struct login_session *s)
 
 /* RFC 5034 section 3: SASL names one mechanism at least. */
 static void
-put_logins(struct login_session *s)
+put_logins(const struct login_session *s, struct buf *out)
 {
 	if (shows_passwords(s))
-		buf_text(&s->conn.out, "USER\r\n");
+		buf_text(out, "USER\r\n");
 	if (s->mechanisms[0] != '\0')
-		buf_fmt(&s->conn.out, "SASL %s\r\n", s->mechanisms);
+		buf_fmt(out, "SASL %s\r\n", s->mechanisms);
 }
 
 static bool
@@ -94,7 +94,7 @@ do_capa(struct login_session *s)
 	if (s->may_start_tls)
 		buf_text(&s->conn.out, "STLS\r\n");
 	if (s->may_log_in)
-		put_logins(s);
+		put_logins(s, &s->conn.out);
 	buf_text(&s->conn.out, "IMPLEMENTATION Hermod\r\n.\r\n");
 }
 
@@ -324,7 +324,7 @@ fini(struct login_session *s)
 const struct login_protocol pop3_login_protocol = {
 	.name = "pop3", .state_octets = sizeof(struct state),
 	.greet = greet, .go_on = go_on, .input = input, .challenge = challenge, .failed = failed,
-	.welcome = welcome, .fini = fini,
+	.welcome = welcome, .offered = put_logins, .fini = fini,
 	.busy = "-ERR [SYS/TEMP] too many connections from you\r\n",
 	.slow = "-ERR [SYS/TEMP] too busy for slow clients now; come back later\r\n",
 	.timeout = "-ERR waited too long for you; closing\r\n",

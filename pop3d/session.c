@@ -341,12 +341,16 @@ do_noop(struct session *s, const struct pop3_cmd *cmd)
 	say(s, "+OK");
 }
 
+/* RFC 2449 section 5: what was announced before the login, USER and SASL too, is announced behind it. STLS alone is not
+ * (RFC 2595 section 8). */
 static void
 do_capa(struct session *s, const struct pop3_cmd *cmd)
 {
 	(void)cmd;
 	buf_text(&s->out, "+OK capabilities follow\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"
-	    "PIPELINING\r\nEXPIRE NEVER\r\nIMPLEMENTATION Hermod\r\n.\r\n");
+	    "PIPELINING\r\nEXPIRE NEVER\r\n");
+	buf_add(&s->out, s->start->offered);
+	buf_text(&s->out, "IMPLEMENTATION Hermod\r\n.\r\n");
 }
 
 /* A wish, not a promise. Indices of mails are others after it. */

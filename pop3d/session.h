@@ -23,6 +23,7 @@ struct pop3d_start {
 	struct bytes	account, session_id, client;
 	struct bytes	input;		/* what the client sent behind its last command */
 	struct bytes	output;		/* the reply to the login, sent once the mailbox is open */
+	struct bytes	offered;	/* lines of CAPA, each with CRLF, that were announced before the login */
 	const struct pop3d_settings *settings;
 	const struct mailbox_settings *kept;
 };

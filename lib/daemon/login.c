@@ -134,7 +134,7 @@ static void
 start_session(struct login_session *s, struct bytes ticket)
 {
 	struct login_service *v = s->service;
-	struct buf reply;
+	struct buf reply, offered;
 
 	must(s->conn.tls == CONN_PLAIN);
 	conn_flush(&s->conn);
@@ -144,10 +144,14 @@ start_session(struct login_session *s, struct bytes ticket)
 	}
 	buf_init(&reply, 1024);
 	v->protocol->welcome(s, &reply);
+	buf_init(&offered, 512);
+	if (v->protocol->offered)
+		v->protocol->offered(s, &offered);
 	ipc_put_session(&v->out, 0, &(struct ipc_session){
 	    .ticket = ticket, .protocol = text(v->protocol->name), .session_id = text(s->guest.id),
 	    .client = text(s->guest.client), .input = buf_bytes(&s->conn.in), .output = buf_bytes(&reply),
-	    .socket = s->conn.fd });
+	    .offered = buf_bytes(&offered), .socket = s->conn.fd });
+	buf_fini(&offered);
 	buf_fini(&reply);
 	s->guest.waiting = true;
 	s->call = peers_call(v->become, &v->out, BECOME_MS, on_started, s);

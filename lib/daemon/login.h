@@ -42,6 +42,8 @@ struct login_protocol {
 	void		(*challenge)(struct login_session *s, struct bytes octets);	/* auth goes on: ask the client */
 	void		(*failed)(struct login_session *s, bool unavailable, struct bytes words);
 	void		(*welcome)(struct login_session *s, struct buf *reply);		/* what the session is to say first */
+	/* What the session is to announce as login did; NULL: nothing. */
+	void		(*offered)(const struct login_session *s, struct buf *capabilities);
 	const char	*busy, *slow, *timeout, *enough, *bye;	/* last words, with CRLF */
 	void		(*fini)(struct login_session *s);	/* wipes secrets in the state */
 };
