@@ -24,7 +24,8 @@ NOT_SURE, YES, NO = 0, 1, 2
 NO_DATA, FOUND, FAILED = 2, 1, 0
 KINDS = {1: socket.AF_INET, 28: socket.AF_INET6}
 ORDINARY = 61207                        # who they run as, when we are root
-peers.PLACES = (*peers.PLACES, "usr/lib/postgresql/15/bin")
+# Before the others: in usr/bin psql is a script that needs an installation around it.
+peers.PLACES = ("usr/lib/postgresql/15/bin", *peers.PLACES)
 
 
 class Directory(Alone):
@@ -255,7 +256,7 @@ class Postgres(Server):
 
     def answers(self):
         r = subprocess.run([self.psql, "-X", "-h", self.sockets, "-p", str(self.port), "-U", "owner", "-c", "SELECT 1", "postgres"],
-                           env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self.who)
+                           env=self.environment, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self.who)
         return r.returncode == 0
 
     def sql(self, text):
