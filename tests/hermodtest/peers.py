@@ -289,6 +289,7 @@ here:
 begin transports
 out:
   driver = smtp
+  port = 25
   allow_localhost
   hosts_try_fastopen =
 maildir:
