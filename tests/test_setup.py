@@ -553,6 +553,8 @@ class Terminal:
         self.said, self.status = "", None
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            for n in (signal.SIGINT, signal.SIGQUIT):       # which a shell ignores for what it runs beside itself
+                signal.signal(n, signal.SIG_DFL)
             os.execv(command[0], command)
 
     def expect(self, words, answer=None):
@@ -576,9 +578,9 @@ class Terminal:
         return True
 
     def end(self):
-        rest = ""
-        while self.read(20 * patience()):
-            pass
+        end = time.monotonic() + 60 * patience()
+        while self.read(1):
+            assert time.monotonic() < end, self.said
         rest, self.said = self.said, ""
         self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         os.close(self.fd)
