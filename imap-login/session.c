@@ -14,6 +14,7 @@
 
 #define RESPONSE_MAX	(IMAP_LINE_LOGIN_MAX / 4 * 3)	/* octets of a SASL response, decoded */
 #define NO_PASSWORD	"NO [PRIVACYREQUIRED] a password must not travel in clear; connect with TLS"
+#define DID_NOT_WAIT	"you did not wait for the answer to your literal"
 #define NO_LOGIN	"NO [CANNOT] LOGIN is not served here; use AUTHENTICATE, CAPABILITY lists with what"
 
 struct state {
@@ -372,7 +373,7 @@ literal(struct login_session *s, struct bytes rest)
 		return true;
 	}
 	if (waits ? rest.n > 0 : r->literal.octets > IMAP_LOGIN_DROPPED_MAX)
-		return bye(s, waits ? "you did not wait for the answer to your literal" : "literal too large");
+		return bye(s, waits ? DID_NOT_WAIT : "literal too large");
 	if (no == NULL) {
 		imap_reader_accept(r);		/* the reader says what is wrong with its size */
 		return true;
@@ -403,12 +404,15 @@ input(struct login_session *s, struct bytes *in)
 	st->rest = *in;
 	if (st->reader.dropped > IMAP_LOGIN_DROPPED_MAX)
 		return bye(s, "command too long");
+	if (st->reader.awaited && in->n > 0)	/* the octets of a literal that was refused are no commands */
+		return bye(s, DID_NOT_WAIT);
 	switch (read) {
 	case IMAP_READ_MORE:	return false;
 	case IMAP_READ_COMMAND:	return st->exchange ? respond(s) : command(s);
 	case IMAP_READ_LITERAL:	return literal(s, *in);
 	case IMAP_READ_BAD:
 	case IMAP_READ_TOO_BIG:	return misread(s, read);
+	case IMAP_READ_ENDED:	return true;
 	case IMAP_READ_LOST:	return bye(s, st->reader.wrong);
 	case IMAP_READ_RUN:	break;		/* no literal is streamed here */
 	}

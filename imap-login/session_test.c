@@ -256,6 +256,11 @@ test_literals(void **state)
 		    "<end: you did not wait for the answer to your literal>\r\n" },
 		{ "", "a1 LOGIN a {99999}\r\nx\r\n", "* BYE you did not wait for the answer to your literal\r\n"
 		    "<end: you did not wait for the answer to your literal>\r\n" },
+		{ "", "a1 LOGIN \n {9}\r\na2 NOOP\r\n", "* BYE you did not wait for the answer to your literal\r\n"
+		    "<end: you did not wait for the answer to your literal>\r\n" },
+		{ "", "a1 FROB {1+}\r\nx {9}\r\na2 NOOP\r\n", "a1 BAD command not known\r\n"
+		    "* BYE you did not wait for the answer to your literal\r\n"
+		    "<end: you did not wait for the answer to your literal>\r\n" },
 	};
 	static const size_t whole[] = { 16384 };
 

@@ -454,11 +454,11 @@ go_on(struct session *s)
 }
 
 /* A client that did not wait for our answer to a synchronizing literal sends its data anyhow: after a refusal they would be
- * taken for commands. left: octets that came behind the literal's header. */
+ * taken for commands. left: octets that came behind the command that was refused. */
 static void
 end_who_did_not_wait(struct session *s, struct bytes left)
 {
-	if (s->reader.literal.nonsync || left.n == 0)
+	if (!s->reader.awaited || left.n == 0 || s->quit)
 		return;
 	log_info("%.*s: session ended: octets of a literal that was refused", BYTES_FMT(s->start->session_id));
 	buf_text(&s->out, "* BYE you did not wait for the answer to a literal\r\n");
@@ -466,7 +466,7 @@ end_who_did_not_wait(struct session *s, struct bytes left)
 }
 
 static void
-literal(struct session *s, struct bytes left)
+literal(struct session *s)
 {
 	struct bytes tag = imap_reader_tag(&s->reader);
 
@@ -475,22 +475,18 @@ literal(struct session *s, struct bytes left)
 		imap_reader_accept(&s->reader);
 		if (s->reader.fits)
 			go_on(s);
-		else
-			end_who_did_not_wait(s, left);
 		return;
 	case APPEND_STREAM:
 		imap_reader_stream(&s->reader);
 		go_on(s);
 		return;
 	case APPEND_REFUSED:
-		end_who_did_not_wait(s, left);
 		imap_reader_refuse(&s->reader);
 		arena_reset(s->arena);
 		append_over(s);
 		return;
 	case APPEND_BAD:
 		not_understood(s, tag, "that literal cannot stand there");
-		end_who_did_not_wait(s, left);
 		imap_reader_refuse(&s->reader);
 		arena_reset(s->arena);
 		append_over(s);
@@ -522,7 +518,7 @@ take(struct session *s)
 			in = buf_bytes(&s->in);
 			break;
 		case IMAP_READ_LITERAL:
-			literal(s, in);
+			literal(s);
 			break;
 		case IMAP_READ_RUN:
 			append_run(s, run);
@@ -530,6 +526,10 @@ take(struct session *s)
 		case IMAP_READ_BAD:
 		case IMAP_READ_TOO_BIG:
 			wrong(s);
+			end_who_did_not_wait(s, in);
+			break;
+		case IMAP_READ_ENDED:
+			end_who_did_not_wait(s, in);
 			break;
 		case IMAP_READ_LOST:
 			buf_text(&s->out, "* BYE nobody can tell where your next command begins\r\n");

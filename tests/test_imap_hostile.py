@@ -107,12 +107,18 @@ def test_literals(box, shared_suite):
     d.close()
 
 
-@pytest.mark.parametrize("command", [b"SUBSCRIBE {300000}", b"APPEND INBOX {2000000}", b"APPEND INBOX x {5}"])
+@pytest.mark.parametrize("command", [
+    b"SUBSCRIBE {300000}", b"APPEND INBOX {2000000}", b"APPEND INBOX x {5}", b"APPEND nope {3+}\r\nabc {14}",
+    b"SEARCH" + b" SUBJECT {1}\r\ny" * 256 + b" {14}", b"SEARCH TEXT " + b"x" * 66000 + b" {14}", b"SEARCH \0 {14}",
+    b"SEARCH TEXT {9223372036854775808}"], ids=[
+        "too long", "too large", "no message", "behind one that was refused",
+        "too many", "long line", "bad line", "beyond count"])
 def test_who_does_not_wait(box, shared_suite, command):
     """The octets of a literal that was refused are no commands."""
     _, address = box()
     d = Raw(shared_suite, address)
-    d.send(b"x " + command + b"\r\ny CREATE z\r\n")
+    d.send(b"x " + command[:-20])
+    d.send(command[-20:] + b"\r\ny CREATE z\r\n")            # they come together
     got = d.until(b"y ")
     assert got.endswith(b"(end)") and b"* BYE" in got
     d.close()

@@ -123,6 +123,7 @@ start_command(struct imap_reader *r)
 	r->literals = r->depth = 0;
 	r->verdict = IMAP_READ_MORE;
 	r->dropped = 0;
+	r->awaited = false;
 	r->wrong = NULL;
 	start_line(r, LINE);
 }
@@ -149,7 +150,12 @@ lose(struct imap_reader *r)
 static void
 drop_on(struct imap_reader *r)
 {
-	if (r->header != CLOSED || !r->literal.nonsync || r->raw) {
+	bool literal = r->header == CLOSED && !r->raw;
+
+	if (!literal || !r->literal.nonsync) {
+		r->awaited = literal;
+		if (literal && r->verdict == IMAP_READ_MORE)
+			r->verdict = IMAP_READ_ENDED;
 		r->state = r->verdict == IMAP_READ_MORE ? START : REPORT;
 		r->raw = false;
 	} else if (r->too_large) {

@@ -16,7 +16,8 @@
  * searched for a literal, that of a line which is being dropped too. The octets of
  * a non-synchronizing literal are data whatever became of its command; so is the
  * line after them. A synchronizing literal in a command that was refused ends it:
- * its client waits for our answer. A CR or LF alone never ends a line.
+ * its client waits for our answer, and what is there already was sent by one that did
+ * not (`awaited`). A CR or LF alone never ends a line.
  */
 #ifndef PROTO_IMAP_READER_H
 #define PROTO_IMAP_READER_H
@@ -56,6 +57,8 @@ enum imap_read {
 				 * never empty; r->left more will come */
 	IMAP_READ_BAD,		/* r->wrong says why; the command was dropped, whole */
 	IMAP_READ_TOO_BIG,	/* likewise: a limit was passed */
+	IMAP_READ_ENDED,	/* a command that was refused ended with a synchronizing literal: nothing is to be
+				 * said of it, but see `awaited` */
 	IMAP_READ_LOST,		/* nobody can tell where commands begin again (a non-synchronizing literal
 				 * of 2^63 octets or more): end the session. Said again for ever */
 };
@@ -67,6 +70,9 @@ struct imap_reader {
 	bool		fits;		/* it could be gathered within the limits */
 	uint64_t	left;		/* octets of it still to come */
 	uint64_t	dropped;	/* octets of the command being dropped: its end may never come */
+	bool		awaited;	/* with BAD, TOO_BIG, ENDED: the command ended with a synchronizing literal. When
+					 * there is input left its client did not wait for an answer: those are the
+					 * literal's octets, and the session has to end */
 	const char	*wrong;		/* constant, for the reply; set with BAD, TOO_BIG, LOST */
 
 	/* Its own: */
@@ -94,8 +100,7 @@ void		imap_reader_stream(struct imap_reader *r);
 /*
  * The caller answers the tag with NO or BAD; the rest of the command is dropped and nothing
  * said of it: also for what LITERAL- does not allow (RFC 7888 section 5, more than 4096 octets
- * unasked), where a session may rather end than read on. When a client did not wait for the answer to a synchronizing literal (there is
- * input left already), its data would be taken for commands: such a caller ends the session.
+ * unasked), where a session may rather end than read on.
  */
 void		imap_reader_refuse(struct imap_reader *r);
 

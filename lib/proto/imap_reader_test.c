@@ -13,7 +13,8 @@ static const struct imap_limits small = { SMALL_LINE, SMALL_COMMAND, 3, 4 };
  * What a caller with few wishes makes of a stream, as text: it streams what follows "APPEND",
  * refuses literals after "NO", accepts the others.
  *	C(text) command; L(text) literal, with what was decided; R: all of a streamed literal's
- *	octets, joined; B(tag) and T(tag): bad and too big; X: lost
+ *	octets, joined; B(tag) and T(tag): bad and too big; E: ended; X: lost. A star behind
+ *	B, T, E: its client has to wait
  */
 struct story { struct buf out; bool running; };
 
@@ -80,8 +81,9 @@ listen(struct imap_reader *r, struct bytes in, struct story *s)
 		case IMAP_READ_COMMAND:	tell(s, "C", buf_bytes(&r->text)); break;
 		case IMAP_READ_LITERAL:	decide(r, s); break;
 		case IMAP_READ_RUN:	tell_run(s, run); break;
-		case IMAP_READ_BAD:	tell(s, "B", imap_reader_tag(r)); break;
-		case IMAP_READ_TOO_BIG:	tell(s, "T", imap_reader_tag(r)); break;
+		case IMAP_READ_BAD:	tell(s, r->awaited ? "B*" : "B", imap_reader_tag(r)); break;
+		case IMAP_READ_TOO_BIG:	tell(s, r->awaited ? "T*" : "T", imap_reader_tag(r)); break;
+		case IMAP_READ_ENDED:	tell(s, r->awaited ? "E*" : "E", text("")); break;
 		case IMAP_READ_LOST:	tell(s, "X", text("")); return false;
 		case IMAP_READ_MORE:	break;
 		}
@@ -158,16 +160,16 @@ static const struct { const char *in; size_t n; const char *want; } cases[] = {
 	    "L!70()R(" TEN TEN TEN TEN TEN TEN TEN ")C(a APPEND x {70}<10>)"),
 
 	/* refused: a synchronizing one ends its command */
-	CASE("a NO {5}\r\nb X\r\n", "L5()C(b X)"),
-	CASE("a NO {9}\r\nb X {1}\r\nc\r\n", "L9()L1()C(b X {1}<13><10>c)"),
+	CASE("a NO {5}\r\nb X\r\n", "L5()E*()C(b X)"),
+	CASE("a NO {9}\r\nb X {1}\r\nc\r\n", "L9()E*()L1()C(b X {1}<13><10>c)"),
 	/* the octets of the others are data, and so is the line after them */
 	CASE("a NO {8+}\r\nb NOOP\r\n\r\nc X\r\n", "L+8()C(c X)"),
 	CASE("a NO {8+}\r\nb NOOP\r\nc X\r\nd X\r\n", "L+8()C(d X)"),
 	CASE("a NO {3+}\r\nxyz {8+}\r\nb NOOP\r\n\r\nd X\r\n", "L+3()C(d X)"),
-	CASE("a NO {3+}\r\nxyz {8}\r\nb X\r\n", "L+3()C(b X)"),
+	CASE("a NO {3+}\r\nxyz {8}\r\nb X\r\n", "L+3()E*()C(b X)"),
 	CASE("a NO {0+}\r\n{0+}\r\n\r\nb X\r\n", "L+0()C(b X)"),
 	CASE("a NO {3+}\r\nxyz\0\n\rx{2+}\r\n\r\n\r\nb X\r\n", "L+3()C(b X)"),
-	CASE("a NO {99999999999999999999}\r\nb X\r\n", "T(a)C(b X)"),
+	CASE("a NO {99999999999999999999}\r\nb X\r\n", "T*(a)C(b X)"),
 	CASE("a NO {3+}\r\nxyz{99999999999999999999+}\r\nb X\r\n", "L+3()X()"),
 
 	/* lines that are dropped end where they would have ended */
@@ -182,7 +184,7 @@ static const struct { const char *in; size_t n; const char *want; } cases[] = {
 	CASE("a N\0{8+}\r\nb NOOP\r\n\r\nc X\r\n", "B(a)C(c X)"),
 	CASE("a N\n{8+}\r\nb NOOP\r\n\r\nc X\r\n", "B(a)C(c X)"),
 	CASE("a N\r{8+}\r\nb NOOP\r\n\r\nc X\r\n", "B(a)C(c X)"),
-	CASE("a N\n{8}\r\nb X\r\n", "B(a)C(b X)"),
+	CASE("a N\n{8}\r\nb X\r\n", "B*(a)C(b X)"),
 	CASE("a N\n{8+}\r\r\nb X\r\n", "B(a)C(b X)"),
 	CASE("a N\n{8+}\nx\r\nb X\r\n", "B(a)C(b X)"),
 	CASE("a N\n{8\r+}\r\nb X\r\n", "B(a)C(b X)"),
@@ -195,20 +197,20 @@ static const struct { const char *in; size_t n; const char *want; } cases[] = {
 	CASE("a " TEN TEN TEN "0123456\r\nb X\r\n", "T(a)C(b X)"),
 	CASE("a " TEN TEN TEN "01234567{4+}\r\nb X\r\r\nc X\r\n", "T(a)C(c X)"),
 	CASE("a " TEN TEN TEN "012345{7+}\r\nb X\r\n\r\n\r\nc X\r\n", "T(a)C(c X)"),
-	CASE("a " TEN TEN TEN "01234{6}\r\nb X\r\n", "T(a)C(b X)"),
+	CASE("a " TEN TEN TEN "01234{6}\r\nb X\r\n", "T*(a)C(b X)"),
 	CASE("a {50}\r\n" TEN TEN TEN TEN TEN "0123\r\n", "L50()C(a {50}<13><10>" TEN TEN TEN TEN TEN "0123)"),
 	CASE("a {54}\r\n" TEN TEN TEN TEN TEN "0123\r\n", "L54()C(a {54}<13><10>" TEN TEN TEN TEN TEN "0123)"),
 	CASE("a {54}\r\n" TEN TEN TEN TEN TEN "01234\r\nb X\r\n", "L54()T(a)C(b X)"),
-	CASE("a {55}\r\nb X\r\n", "L!55()T(a)C(b X)"),
+	CASE("a {55}\r\nb X\r\n", "L!55()T*(a)C(b X)"),
 	CASE("a {55+}\r\n" TEN TEN TEN TEN TEN "b X\r\n\r\nb X\r\n", "L+!55()T(a)C(b X)"),
 	CASE("a {0+}\r\n{0+}\r\n{0+}\r\n\r\n", "L+0()L+0()L+0()C(a {0+}<13><10>{0+}<13><10>{0+}<13><10>)"),
 	CASE("a {0+}\r\n{0+}\r\n{0+}\r\n{1+}\r\nx\r\nb X\r\n", "L+0()L+0()L+0()T(a)C(b X)"),
-	CASE("a {0+}\r\n{0+}\r\n{0+}\r\n{1}\r\nb X\r\n", "L+0()L+0()L+0()T(a)C(b X)"),
+	CASE("a {0+}\r\n{0+}\r\n{0+}\r\n{1}\r\nb X\r\n", "L+0()L+0()L+0()T*(a)C(b X)"),
 	CASE("a APPEND {0+}\r\n{0+}\r\n{0+}\r\n{1+}\r\nx\r\nb X\r\n", "L+0()L+0()L+0()T(a)C(b X)"),
 	/* 62 octets with the CRLF of the second line: one more and the last has no room */
 	CASE("a APPEND 01234567890123 {1}\r\nx" TEN TEN "0123456 {1}\r\ny\r\n",
 	    "L1()R(x)L!1()R(y)C(a APPEND 01234567890123 {1}<10>" TEN TEN "0123456 {1}<10>)"),
-	CASE("a APPEND 01234567890123 {1}\r\nx" TEN TEN "01234567 {1}\r\nb X\r\n", "L1()R(x)T(a)C(b X)"),
+	CASE("a APPEND 01234567890123 {1}\r\nx" TEN TEN "01234567 {1}\r\nb X\r\n", "L1()R(x)T*(a)C(b X)"),
 	CASE("a (([[]]))\r\n", "C(a (([[]])))"),
 	CASE("a (([[(\r\nb X\r\n", "T(a)C(b X)"),
 	CASE("a [[[[[\r\nb X\r\n", "T(a)C(b X)"),		/* CVE-2026-42006: the other bracket */
@@ -222,7 +224,7 @@ static const struct { const char *in; size_t n; const char *want; } cases[] = {
 	CASE("a APPEND x {9223372036854775807+}\r\nab", "L+!9223372036854775807()R(ab)"),
 	CASE("a X {9223372036854775807+}\r\nb X\r\nc X\r\n", "L+!9223372036854775807()"),
 	CASE("a X {000000000000000000000001}\r\nb\r\n", "L1()C(a X {000000000000000000000001}<13><10>b)"),
-	CASE("a X {9223372036854775808}\r\nb X\r\n", "T(a)C(b X)"),
+	CASE("a X {9223372036854775808}\r\nb X\r\n", "T*(a)C(b X)"),
 	CASE("a X {9223372036854775808+}\r\nb X\r\n", "X()"),
 	CASE("a X {18446744073709551617+}\r\nb X\r\n", "X()"),	/* 2^64 + 1 */
 };
