@@ -21,6 +21,7 @@ struct append {
 	size_t		 n;
 	uint32_t	 flags;		/* of all of them */
 	int		 fault;		/* errno of a write that failed; the rest of it is read and dropped */
+	bool		 nul;		/* one of them has NUL; likewise */
 };
 
 static struct append *
@@ -54,6 +55,7 @@ append_over(struct session *s)
 	a->n = 0;
 	a->flags = 0;
 	a->fault = 0;
+	a->nul = false;
 	a->scan = (struct imap_append_scan){ 0 };
 }
 
@@ -148,12 +150,15 @@ append_literal(struct session *s)
 	return begin_message(s, &cmd, &m) ? APPEND_STREAM : APPEND_REFUSED;
 }
 
+/* RFC 3501 section 9: a literal is of CHAR8, which NUL is not; it could not be given back as it came. literal8 may have it
+ * for BINARY alone (RFC 3516), which is not served. */
 void
 append_run(struct session *s, struct bytes octets)
 {
 	struct append *a = s->append;
 
-	if (a->fault == 0 && !arrival_add(a->messages[a->n - 1], octets))
+	a->nul = a->nul || bytes_find(octets, '\0') < octets.n;
+	if (a->fault == 0 && !a->nul && !arrival_add(a->messages[a->n - 1], octets))
 		a->fault = errno;
 }
 
@@ -196,6 +201,10 @@ do_append(struct session *s, struct imap_cmd *cmd)
 			reply(s, cmd, "NO an empty message is none: nothing was added");
 			return;
 		}
+	if (a->nul) {
+		reply(s, cmd, "NO [CANNOT] a message cannot have NUL: nothing was added");
+		return;
+	}
 	errno = a->fault;
 	if (a->fault != 0 || !mailbox_take(a->box, a->messages, a->n, uids)) {
 		reply_errno(s, cmd, "the mailbox");

@@ -281,9 +281,21 @@ def test_odd_octets(box, shared_suite):
     for name in ("Sent", "Trash"):
         assert c.ok(f"STATUS {name} (MESSAGES)").of("STATUS")[0].data[1]["MESSAGES"] == 0
     assert fetch(c, 1, "FLAGS")[1]["FLAGS"] - {"\\Recent"} == set()
-    c.ok("APPEND INBOX ", Literal(b"Subject: a\0b\r\nTo: c\0d@e\r\n\r\n\0f\0g\r\n"))     # a message is what it is
-    got = fetch(c, 2, "(RFC822.SIZE ENVELOPE BODY.PEEK[] BODY.PEEK[TEXT])")[2]
-    assert got["RFC822.SIZE"] == len(got["BODY[]"]) and got["BODY[TEXT]"] == b"?f?g\r\n"
+
+
+def test_nul_appended(box, shared_suite):
+    """RFC 3501 section 9, CHAR8: what has NUL could not be given back as it came; nothing of that command is added."""
+    c, address = box()
+    before = c.ok("STATUS INBOX (MESSAGES UIDNEXT)").of("STATUS")[0].data[1]
+    for sync in (True, False):
+        for odd in (b"Subject: a\0b\r\n\r\nx\r\n", b"Subject: a\r\n\r\n" + b"x" * 200000 + b"\0", b"\0"):
+            c.no("APPEND INBOX ", Literal(odd, sync))
+            c.no("APPEND INBOX ", Literal(TEXT, sync), " ", Literal(odd, sync), " ", Literal(TEXT, sync))
+    d = Raw(shared_suite, address)
+    assert d.cmd(b"x APPEND INBOX ~{16+}\r\nSubject: a\0b\r\n\r\n").startswith(b"x NO")       # literal8: BINARY is not served
+    d.close()
+    assert c.ok("STATUS INBOX (MESSAGES UIDNEXT)").of("STATUS")[0].data[1] == before
+    c.ok("APPEND INBOX ", Literal(TEXT))
 
 
 # ---- messages of very much ------------------------------------------------------------------
