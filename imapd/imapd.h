@@ -97,8 +97,9 @@ bool	session_raw_line(struct session *s, struct bytes *line);
 
 /* ---- view.c ---- */
 
-/* Selects it; box is taken. False: it cannot be read; errno, box is closed. */
-bool	view_open(struct session *s, struct mailbox *box, struct bytes name, bool read_only);
+/* Selects it; box is taken. FOLDER_NONE: it was deleted in the same moment; FOLDER_FAILED: it cannot be read, errno.
+ * Then box is closed. */
+enum folder_result view_open(struct session *s, struct mailbox *box, struct bytes name, bool read_only);
 void	view_close(struct session *s);
 /* A mailbox that was deleted ends the session of who has it selected (RFC 2180 section 3.3); one that was renamed goes
  * on as it is (section 3.4). False: s->quit. */

@@ -58,8 +58,8 @@ do_select(struct session *s, struct imap_cmd *cmd)
 	}
 	if (cmd->condstore)
 		view_condstore(s);
-	if (!view_open(s, box, name, read_only)) {
-		reply_errno(s, cmd, "the mailbox");
+	if ((r = view_open(s, box, name, read_only)) != FOLDER_OK) {
+		reply_folder(s, cmd, r);
 		return;
 	}
 	say_selected(s);

@@ -420,22 +420,41 @@ view_close(struct session *s)
 	*v = (struct view){ 0 };
 }
 
-bool
+/* A mailbox that is deleted meanwhile was never selected: that ends no session. */
+static enum folder_result
+look_first(struct session *s)
+{
+	struct mailbox *box = s->view.box;
+	int fault;
+
+	if (mailbox_in_place(box) && mailbox_scan(box))
+		return view_take(s) ? FOLDER_OK : FOLDER_FAILED;
+	fault = errno;
+	if (!mailbox_in_place(box))
+		return FOLDER_NONE;
+	errno = fault;
+	cannot_look(s);
+	return FOLDER_FAILED;
+}
+
+enum folder_result
 view_open(struct session *s, struct mailbox *box, struct bytes name, bool read_only)
 {
 	struct view *v = &s->view;
+	enum folder_result r;
+	int fault;
 
 	*v = (struct view){ .box = box, .read_only = read_only, .names = arena_new(4096) };
 	v->name = arena_copy(v->names, name);
 	mailbox_index(box);
-	if (view_look(s)) {
+	r = look_first(s);
+	if (r == FOLDER_OK) {
 		v->exists = v->n;
 		v->recent_told = v->recent;
-		return true;
+		return r;
 	}
-	int saved = errno;
-
+	fault = errno;
 	view_close(s);
-	errno = saved;
-	return false;
+	errno = fault;
+	return r;
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """What a session is told of the mailbox it has selected, and when: RFC 3501 sections 5.2 and 7."""
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -111,6 +112,22 @@ def test_who_leaves_need_not_know(pair, command):
     a.ok("DELETE x")
     b.ok(command)
     assert level_is_clean(s)
+
+
+def test_deleted_while_it_is_being_selected(pair):
+    """It is there or it is not: what was never selected is no reason to send anybody away."""
+    s, a, b = pair
+    b.ok("CLOSE")
+    a.ok("DELETE x")
+    told = set()
+    with ThreadPoolExecutor(1) as pool:
+        again = pool.submit(a.pipeline, *("CREATE x", "DELETE x") * 300)
+        while not again.done():
+            r = b.cmd("SELECT x")
+            told.add((r.done.name, r.done.code[0]))
+    assert all(c.done.name == "OK" for c in again.result())
+    assert told <= {("OK", "READ-WRITE"), ("NO", "NONEXISTENT")}
+    b.ok("SELECT INBOX")
 
 
 def test_deleted_while_idle(pair):
