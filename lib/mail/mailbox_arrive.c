@@ -256,6 +256,25 @@ uids_of_parts(struct mailbox *m, struct arrival **a, const uint64_t *starts, siz
 	return good;
 }
 
+/*
+ * The messages are on disk, but the ledger failed behind them. They are taken off again: nobody else can have seen them,
+ * for the lock of the ledger is ours. Where something was delivered behind them meanwhile they stay, and to say NO would
+ * bring them twice: then they have no UIDs that could be told, and no flags. True: they stay.
+ */
+static bool
+without_ledger(struct mailbox *m, uint64_t start, uint32_t *uids, size_t n)
+{
+	int fault = errno;
+	bool off = mbox_take_off(&m->mbox, start);
+
+	errno = fault;
+	if (off)
+		return false;
+	log_errno("mailbox %s: the ledger cannot be written; what was added stays, without flags", mailbox_what(m));
+	memset(uids, 0, n * sizeof *uids);
+	return true;
+}
+
 static bool
 take_mbox(struct mailbox *m, struct arrival **a, size_t n, uint32_t *uids)
 {
@@ -270,7 +289,8 @@ take_mbox(struct mailbox *m, struct arrival **a, size_t n, uint32_t *uids)
 		d[i] = (struct delivery){ .fd = a[i]->copy.fd, .segments = buf_bytes(&runs[i]),
 		    .octets = a[i]->copy.octets, .date_s = a[i]->date_s };
 	}
-	good = good && mbox_append(&m->mbox, d, n, starts) && uids_of_parts(m, a, starts, n, uids);
+	good = good && mbox_append(&m->mbox, d, n, starts)
+	    && (uids_of_parts(m, a, starts, n, uids) || without_ledger(m, starts[0], uids, n));
 	for (size_t i = 0; i < n; i++)
 		buf_fini(&runs[i]);
 	mem_free(runs);

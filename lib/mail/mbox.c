@@ -249,15 +249,24 @@ append_one(struct mbox *m, const struct delivery *d, uint64_t *end, struct appen
 	return good;
 }
 
-/* Nothing half-written stays; should this fail too, the next to hold the lock does it. */
+/* Nothing half-written stays; should this fail too, the next to hold the lock does it. False: errno; it is all there. */
+static bool
+cut(struct mbox *m, uint64_t end)
+{
+	bool good = ftruncate(m->fd, (off_t)end) == 0;
+
+	if (!good || fsync(m->fd) == -1)
+		log_errno("mailbox %s: cannot take a failed append off", m->what);
+	m->clean_size = 0;
+	return good;
+}
+
 static void
 take_back(struct mbox *m, uint64_t end)
 {
 	int saved = errno;
 
-	if (ftruncate(m->fd, (off_t)end) == -1 || fsync(m->fd) == -1)
-		log_errno("mailbox %s: cannot take a failed append off", m->what);
-	m->clean_size = 0;
+	(void)cut(m, end);
 	errno = saved;
 }
 
@@ -356,8 +365,8 @@ append_together(struct mbox *m, const struct delivery *d, size_t n, struct appen
 		take_back(m, start);
 		return false;
 	}
-	m->clean_size = end;
-	m->clean_ino = st.st_ino;
+	m->clean_size = m->appended_size = end;
+	m->clean_ino = m->appended_ino = st.st_ino;
 	return true;
 }
 
@@ -371,6 +380,23 @@ mbox_append(struct mbox *m, const struct delivery *d, size_t n, uint64_t *starts
 		starts[i] = a[i].start;
 	mem_free(a);
 	return good;
+}
+
+static bool
+take_off(struct mbox *m, uint64_t start)
+{
+	struct stat st;
+
+	if (fstat(m->fd, &st) == -1)
+		return false;
+	errno = ESTALE;
+	return (uint64_t)st.st_size == m->appended_size && st.st_ino == m->appended_ino && cut(m, start);
+}
+
+bool
+mbox_take_off(struct mbox *m, uint64_t start)
+{
+	return mbox_lock(m) && unlock_with(m, take_off(m, start));
 }
 
 /* ---- reading ---- */

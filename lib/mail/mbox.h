@@ -95,6 +95,7 @@ struct mbox {
 	bool		dotlocked;
 	/* The end of the file after our own last append, when it needs no look for a crash's traces. */
 	uint64_t	clean_size, clean_ino;
+	uint64_t	appended_size, appended_ino;	/* the same, for mbox_take_off */
 	/* What was there when it was split. */
 	uint64_t	ino, size;
 	int64_t		mtime_s;
@@ -116,6 +117,9 @@ void	mbox_deliver(struct mbox *m, const struct delivery *d, size_t n, enum outco
 
 /* All of them or none; starts: where each begins in the file. False: errno. */
 bool	mbox_append(struct mbox *m, const struct delivery *d, size_t n, uint64_t *starts);
+/* What the last mbox_append added, and begins there, is taken off again. False: errno; it stays, for something has come
+ * behind it, or the file cannot be cut. */
+bool	mbox_take_off(struct mbox *m, uint64_t start);
 
 /* The file is as mbox_list found it. */
 bool	mbox_same(const struct mbox *m);

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: ISC */
+/* APPEND, with a fault at each of its steps: OK is said of what is there, NO of what is not, in both formats. */
+#include "mail/testing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include "base/fault.h"
+#include "base/mem.h"
+#include "mail/mailbox_impl.h"
+
+#define BEFORE	2		/* messages */
+
+static bool is_mbox;
+
+static int
+begin(bool mbox)
+{
+	is_mbox = mbox;
+	return test_dir_make("arrive", true);
+}
+
+static int begin_maildir(void **state) { (void)state; return begin(false); }
+static int begin_mbox(void **state) { (void)state; return begin(true); }
+
+static struct mailbox *
+opened(void)
+{
+	char spec[160], why[200];
+	struct mailbox *m;
+
+	snprintf(spec, sizeof spec, "%s:%s/box", is_mbox ? "mbox" : "maildir", test_dir);
+	m = mailbox_open(text(spec), 200, why, sizeof why);
+	assert_non_null(m);
+	mailbox_index(m);
+	return m;
+}
+
+/* n of them; the rule is for what comes when their octets are there. */
+static bool
+append(struct mailbox *m, unsigned n, const char *rule)
+{
+	struct arrival *a[2];
+	uint32_t uids[2];
+	bool good;
+
+	must(n <= LEN(a));
+	for (unsigned i = 0; i < n; i++) {
+		must((a[i] = mailbox_arrive(m)) != NULL && arrival_add(a[i], text("Subject: x\r\n\r\nbody\r\n")));
+		arrival_flags(a[i], i == 0 ? MAIL_SEEN : 0);
+	}
+	setenv("HERMOD_FAULT", rule, 1);
+	fault_open("t");
+	good = mailbox_take(m, a, n, uids);
+	for (unsigned i = 0; i < n; i++)
+		arrival_free(&a[i]);
+	return good;
+}
+
+static size_t
+count(void)
+{
+	struct mailbox *m = opened();
+	size_t n;
+
+	assert_true(mailbox_scan(m));
+	n = mailbox_count(m);
+	mailbox_close(&m);
+	return n;
+}
+
+#ifdef HERMOD_FAULTS
+
+/* In a process of its own. True: it was told OK. */
+static bool
+append_with(const char *rule, unsigned n)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		struct mailbox *m = opened();
+
+		dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
+		_exit(append(m, n, rule) ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) > 1)
+		fail_msg("%s: status %d", rule, status);
+	return status == 0;
+}
+
+#endif
+
+static void
+test_faults(void **state)
+{
+	(void)state;
+#ifndef HERMOD_FAULTS
+	skip();			/* configure --enable-faults */
+#else
+	static const char *const faults[][2] = {
+		{ "pwrite", "ENOSPC" }, { "pwrite", "short" }, { "write", "ENOSPC" }, { "writev", "EIO" }, { "fsync", "EIO" },
+		{ "fdatasync", "EIO" }, { "openat", "EMFILE" }, { "renameat", "EIO" }, { "linkat", "EIO" }, { "pread", "EIO" },
+		{ "unlinkat", "EROFS" }, { "ftruncate", "EIO" },
+	};
+	size_t there = BEFORE, refused = 0;
+	struct mailbox *m = opened();
+
+	assert_true(append(m, BEFORE, ""));
+	mailbox_close(&m);
+	for (size_t i = 0; i < LEN(faults) * 2; i++)
+		for (unsigned nth = 1; nth <= 12; nth++)
+			for (unsigned n = 1; n <= 2; n++) {
+				char rule[80];
+				bool good;
+
+				snprintf(rule, sizeof rule, "t:%s:%u%s:%s", faults[i / 2][0], nth, i % 2 ? "+" : "",
+				    faults[i / 2][1]);
+				good = append_with(rule, n);
+				there += good ? n : 0;
+				refused += !good;
+				if (count() != there)
+					fail_msg("%s, %u at once: %s, but there are %zu where %zu should be", rule, n,
+					    good ? "OK" : "NO", count(), there);
+			}
+	assert_true(refused > 10);
+#endif
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_faults, begin_maildir, test_dir_remove),
+		cmocka_unit_test_setup_teardown(test_faults, begin_mbox, test_dir_remove),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
