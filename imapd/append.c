@@ -109,21 +109,22 @@ begin_message(struct session *s, const struct imap_cmd *cmd, const struct imap_m
 {
 	struct append *a = s->append;
 	struct arrival *in;
-	uint32_t flags;
+	struct named named;
 
 	if (m->content.literal.octets > s->start->settings->append_limit) {
 		reply(s, cmd, "NO [TOOBIG] a message may have %llu octets here",
 		    (unsigned long long)s->start->settings->append_limit);
 		return false;
 	}
-	if (!flags_named(s, cmd, a->box, &m->flags, true, a->flags, &flags))
+	if (!flags_named(s, cmd, a->box, &m->flags, true, a->flags, &named))
 		return false;
 	if (!(in = mailbox_arrive(a->box))) {
 		reply_errno(s, cmd, "the mailbox");
 		return false;
 	}
-	arrival_flags(in, flags);
-	a->flags |= flags;
+	arrival_flags(in, named.flags);
+	arrival_keywords(in, named.keywords);
+	a->flags |= named.flags;
 	if (m->dated)
 		arrival_date(in, m->date.wall_s);
 	a->messages[a->n++] = in;
@@ -207,7 +208,7 @@ do_append(struct session *s, struct imap_cmd *cmd)
 	}
 	errno = a->fault;
 	if (a->fault != 0 || !mailbox_take(a->box, a->messages, a->n, uids)) {
-		reply_errno(s, cmd, "the mailbox");
+		reply_stored(s, cmd, a->flags >= MAIL_KEYWORD);
 		append_over(s);		/* what is to be dropped needs its mailbox */
 		forget_box(a);
 		return;

@@ -157,10 +157,13 @@ void	do_expunge(struct session *s, struct imap_cmd *cmd);
 void	do_copy(struct session *s, struct imap_cmd *cmd);	/* MOVE, too */
 /* Removes what is \Deleted, and among the UIDs (NULL: all). False: errno. */
 bool	expunge_deleted(struct session *s, const struct imap_set *uids);
-/* The flags that a client named, keywords too; makes keywords where `make`; keep: as for mailbox_keyword_make. False:
- * the client was answered. */
+/* The flags that a client named, with letters for the keywords as they are now, and the keywords by name, for when they are
+ * stored; makes keywords where `make`; keep: as for mailbox_keyword_make. False: the client was answered. */
+struct named { uint32_t flags; struct bytes keywords; };
 bool	flags_named(struct session *s, const struct imap_cmd *cmd, struct mailbox *box, const struct imap_flags *f,
-	    bool make, uint32_t keep, uint32_t *flags);
+	    bool make, uint32_t keep, struct named *out);
+/* Answers NO to what could not be stored, with keywords or without: errno. */
+void	reply_stored(struct session *s, const struct imap_cmd *cmd, bool keywords);
 
 /* ---- append.c: the messages of an APPEND go to disk while they come ---- */
 

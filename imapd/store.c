@@ -19,6 +19,15 @@ read_only(struct session *s, const struct imap_cmd *cmd)
 
 /* ---- flags ---- */
 
+void
+reply_stored(struct session *s, const struct imap_cmd *cmd, bool keywords)
+{
+	if (keywords && errno == EMLINK)
+		reply(s, cmd, "NO [LIMIT] %d keywords are in use in that mailbox, there is no room for another", MAIL_KEYWORDS);
+	else
+		reply_errno(s, cmd, "the mailbox");
+}
+
 static bool
 keyword_named(struct session *s, const struct imap_cmd *cmd, struct mailbox *box, struct bytes name, bool make,
     uint32_t keep, uint32_t *flags)
@@ -28,22 +37,39 @@ keyword_named(struct session *s, const struct imap_cmd *cmd, struct mailbox *box
 	*flags |= flag;
 	if (flag != 0 || !make)
 		return true;
-	if (errno == EMLINK)
-		reply(s, cmd, "NO [LIMIT] %d keywords are in use in that mailbox, there is no room for another", MAIL_KEYWORDS);
-	else if (errno == EINVAL)
+	if (errno == EINVAL)
 		reply(s, cmd, "NO [CANNOT] a keyword cannot have that name");
 	else
-		reply_errno(s, cmd, "the mailbox");
+		reply_stored(s, cmd, true);
 	return false;
+}
+
+/* With a space between each two. */
+static struct bytes
+join(struct session *s, const struct imap_names *names)
+{
+	size_t octets = 0, n = 0;
+	unsigned char *p;
+
+	for (size_t i = 0; i < names->n; i++)
+		octets += names->name[i].n + 1;
+	p = arena_alloc(s->arena, octets + 1);
+	for (size_t i = 0; i < names->n; i++) {
+		if (i > 0)
+			p[n++] = ' ';
+		memcpy(p + n, names->name[i].p, names->name[i].n);
+		n += names->name[i].n;
+	}
+	return bytes_of(p, n);
 }
 
 bool
 flags_named(struct session *s, const struct imap_cmd *cmd, struct mailbox *box, const struct imap_flags *f, bool make,
-    uint32_t keep, uint32_t *flags)
+    uint32_t keep, struct named *out)
 {
-	*flags = f->system;
+	*out = (struct named){ f->system, join(s, &f->keywords) };
 	for (size_t i = 0; i < f->keywords.n; i++)
-		if (!keyword_named(s, cmd, box, f->keywords.name[i], make, keep, flags))
+		if (!keyword_named(s, cmd, box, f->keywords.name[i], make, keep, &out->flags))
 			return false;
 	return true;
 }
@@ -156,16 +182,19 @@ do_store(struct session *s, struct imap_cmd *cmd)
 	    : cmd->store.how == IMAP_STORE_REMOVE ? FLAGS_REMOVE : FLAGS_SET,
 	    .unchangedsince = cmd->store.unchangedsince, .modseq = cmd->store.modseq };
 	struct storing t = { 0 };
+	struct named named;
 
 	if (!view_places(s, cmd, &t.places) || read_only(s, cmd)
-	    || !flags_named(s, cmd, s->view.box, &cmd->store.flags, c.how != FLAGS_REMOVE, 0, &c.flags))
+	    || !flags_named(s, cmd, s->view.box, &cmd->store.flags, c.how != FLAGS_REMOVE, 0, &named))
 		return;
+	c.flags = cmd->store.flags.system;
+	c.keywords = named.keywords;
 	if (c.unchangedsince)
 		view_condstore(s);
 	find_mails(s, &t);
 	put_flags_line(s, false);		/* a new keyword: before it stands in FLAGS of a message */
 	if (!mailbox_store(s->view.box, t.which, t.n, &c, t.result)) {
-		reply_errno(s, cmd, "the mailbox");
+		reply_stored(s, cmd, c.keywords.n > 0);
 		return;
 	}
 	take_stored(s, &c, &t);
@@ -306,9 +335,9 @@ copied(struct session *s, const struct imap_cmd *cmd, const struct storing *t, u
 static void
 copy_to(struct session *s, const struct imap_cmd *cmd, struct mailbox *to, struct storing *t)
 {
-	uint32_t *uids = arena_array(s->arena, t->n + 1, sizeof *uids);
-	bool good = cmd->verb == IMAP_MOVE ? mailbox_move(s->view.box, t->which, t->n, to, uids)
-	    : mailbox_copy(s->view.box, t->which, t->n, to, uids);
+	uint32_t *uids = arena_array(s->arena, t->n + 1, sizeof *uids), left_out;
+	bool good = cmd->verb == IMAP_MOVE ? mailbox_move(s->view.box, t->which, t->n, to, uids, &left_out)
+	    : mailbox_copy(s->view.box, t->which, t->n, to, uids, &left_out);
 
 	if (good)
 		copied(s, cmd, t, t->n > 0 ? mailbox_uidvalidity(to) : 0, uids);

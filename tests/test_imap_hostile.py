@@ -469,6 +469,31 @@ def test_keywords_of_a_full_target(box):
     assert got == [{f"s{i}"} for i in range(26)] + [{"\\Flagged"}, set()]
 
 
+def test_keyword_of_a_message_that_is_coming(box, shared_suite):
+    """No message has a letter before it is there; meanwhile another keyword may get that letter, but not the message."""
+    c, address = box(numbered(2), flags="")
+    c.ok("STORE 1 +FLAGS (" + " ".join(f"k{i}" for i in range(25)) + ")")
+    d = Raw(shared_suite, address)
+    for command, want in ((b"2 -FLAGS (thief)", {"late"}), (b"2 FLAGS (\\Seen)", {"late"}), (b"1 -FLAGS (k3)", {"late"}), (b"2 -FLAGS (x)", None)):
+        d.send(b"x APPEND INBOX (late) {%d}\r\n" % len(TEXT))
+        d.until(b"+ ")
+        c.ok("STORE 2 +FLAGS (thief)")
+        c.ok(b"STORE " + command)
+        d.send(TEXT + b"\r\n")
+        told = d.until(b"x ")
+        c.ok("NOOP")
+        last = fetch(c, c.box.count, "FLAGS")[c.box.count]["FLAGS"] - {"\\Recent"}
+        if want:
+            assert b"x OK" in told and last == want
+            c.ok(f"STORE {c.box.count} +FLAGS (\\Deleted)")
+            c.ok("EXPUNGE")
+            c.ok("STORE 2 FLAGS ()")
+            c.ok("STORE 1 +FLAGS (k3)")
+        else:
+            assert b"x NO [LIMIT]" in told and c.box.count == 2
+    d.close()
+
+
 # ---- what is in a Maildir ---------------------------------------------------------------------
 
 def test_keywords_that_cannot_be_read(box, shared_suite):

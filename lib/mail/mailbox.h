@@ -160,13 +160,14 @@ bool		 mailbox_unexpunged(struct mailbox *m);
 struct flag_change {
 	enum { FLAGS_SET, FLAGS_ADD, FLAGS_REMOVE } how;
 	uint32_t	flags;		/* enum mail_flag */
+	struct bytes	keywords;	/* further ones by name, a space between each two; mailbox_store adds them to flags */
 	bool		unchangedsince;	/* only where modseq is not above: RFC 7162 section 3.1.3 */
 	uint64_t	modseq;
 };
 enum flag_changed { FLAG_GONE, FLAG_CHANGED, FLAG_SAME /* had them so */, FLAG_MODIFIED /* modseq is above */ };
-/* n messages; result: one each. False: errno, the results up to there hold. Mails have their new flags and
- * mod-sequences; it looks first what is there, so indices of mails are others after it. */
-bool		 mailbox_store(struct mailbox *m, const size_t *which, size_t n, const struct flag_change *c,
+/* n messages; result: one each. False: errno, the results up to there hold; EMLINK: as of mailbox_keyword_make. Mails have
+ * their new flags and mod-sequences; it looks first what is there, so indices of mails are others after it. */
+bool		 mailbox_store(struct mailbox *m, const size_t *which, size_t n, struct flag_change *c,
 		    enum flag_changed *result);
 
 /* A message on its way into a mailbox that nobody sees yet. */
@@ -174,18 +175,23 @@ struct arrival;
 struct arrival	*mailbox_arrive(struct mailbox *m);		/* NULL: errno */
 bool		 arrival_add(struct arrival *a, struct bytes octets);	/* CRLF becomes LF; false: errno, sticks */
 void		 arrival_flags(struct arrival *a, uint32_t flags);
+/* By name, a space between each two: until it is taken in their letters may be given to others. Instead of those in flags. */
+void		 arrival_keywords(struct arrival *a, struct bytes names);
 void		 arrival_date(struct arrival *a, int64_t wall_s);	/* internal date; without it, now */
 void		 arrival_free(struct arrival **a);			/* also drops it, when it was not taken in */
-/* All of them or none, durable, in order; gives their UIDs. The mails are seen by the next scan. */
+/* All of them or none, durable, in order; gives their UIDs. The mails are seen by the next scan. False: errno; EMLINK: as of
+ * mailbox_keyword_make. */
 bool		 mailbox_take(struct mailbox *m, struct arrival **a, size_t n, uint32_t *uids);
 
 /* Copies, all or none, durable, with flags, keywords and dates; UIDs are those in `to`, in the same order. What is
- * gone fails with ENOENT. */
-bool		 mailbox_copy(struct mailbox *m, const size_t *which, size_t n, struct mailbox *to, uint32_t *uids);
+ * gone fails with ENOENT. left_out: keywords (of m) that found no room in `to`, for the mail counts for more. */
+bool		 mailbox_copy(struct mailbox *m, const size_t *which, size_t n, struct mailbox *to, uint32_t *uids,
+		    uint32_t *left_out);
 /* RFC 6851, as mailbox_copy: each message is in one of both, or in both, whatever crashes. False: errno; all are
  * where they were, but for a fault of the removal itself: then all are in `to`, and some in both. One that somebody
  * else took away meanwhile is not in `to` either; its UID is 0. */
-bool		 mailbox_move(struct mailbox *m, const size_t *which, size_t n, struct mailbox *to, uint32_t *uids);
+bool		 mailbox_move(struct mailbox *m, const size_t *which, size_t n, struct mailbox *to, uint32_t *uids,
+		    uint32_t *left_out);
 
 /* Gives back what can be made again: for a session that idles. There are no mails until the next scan. */
 void		 mailbox_rest(struct mailbox *m);

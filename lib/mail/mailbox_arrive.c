@@ -28,6 +28,7 @@ struct arrival {
 	struct mailbox	*m;		/* borrowed */
 	struct maildir_copy copy;	/* mbox: its fd is all that is used, of a file without a name */
 	uint32_t	flags;
+	struct buf	keywords;	/* owned; names, a space between each two */
 	int64_t		date_s;		/* if dated; else now */
 	bool		dated;
 	bool		cr;		/* the last octet was a CR, which is held back */
@@ -93,6 +94,13 @@ arrival_add(struct arrival *a, struct bytes octets)
 void arrival_flags(struct arrival *a, uint32_t flags) { a->flags = flags; }
 
 void
+arrival_keywords(struct arrival *a, struct bytes names)
+{
+	buf_init(&a->keywords, names.n);
+	buf_add(&a->keywords, names);
+}
+
+void
 arrival_date(struct arrival *a, int64_t wall_s)
 {
 	a->date_s = wall_s;
@@ -129,6 +137,7 @@ arrival_free(struct arrival **a)
 		fd_close(&(*a)->copy.fd);
 	else
 		maildir_drop(&(*a)->m->maildir, &(*a)->copy);
+	buf_fini(&(*a)->keywords);
 	mem_free(*a);
 	*a = NULL;
 }
@@ -299,56 +308,103 @@ take_mbox(struct mailbox *m, struct arrival **a, size_t n, uint32_t *uids)
 	return good;
 }
 
+/* The letters of their keywords now, and until they have them. Those that there are first: else one of them might be
+ * given to a new name. */
+static bool
+take_keywords(struct mailbox *m, struct arrival **a, size_t n)
+{
+	uint32_t keep = 0;
+
+	for (int make = 0; make < 2; make++)
+		for (size_t i = 0; i < n; i++) {
+			uint32_t flags = 0;
+
+			if (!keywords_named(m, buf_bytes(&a[i]->keywords), make, keep, &flags))
+				return false;
+			keep |= flags;
+			if (a[i]->keywords.n > 0)
+				a[i]->flags = (a[i]->flags & (MAIL_KEYWORD - 1)) | flags;
+		}
+	return true;
+}
+
+static bool
+end_all(struct arrival **a, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!arrival_end(a[i]))
+			return false;
+	return true;
+}
+
+static bool
+take_locked(struct mailbox *m, struct arrival **a, size_t n, uint32_t *uids)
+{
+	return m->format == MAILBOX_MAILDIR ? take_maildir(m, a, n, uids) : take_mbox(m, a, n, uids);
+}
+
 bool
 mailbox_take(struct mailbox *m, struct arrival **a, size_t n, uint32_t *uids)
 {
 	bool good;
 
-	for (size_t i = 0; i < n; i++)
-		if (!arrival_end(a[i]))
-			return false;
+	if (!end_all(a, n))
+		return false;
 	if (n == 0)
 		return true;
 	if (!mailbox_lock(m))
 		return false;
-	good = m->format == MAILBOX_MAILDIR ? take_maildir(m, a, n, uids) : take_mbox(m, a, n, uids);
+	good = take_keywords(m, a, n) && take_locked(m, a, n, uids);
 	mailbox_unlock(m);
 	return good;
 }
 
 /* ---- COPY ---- */
 
-/* The same keywords in another mailbox: it has letters of its own. False: errno. */
+struct copying {
+	struct mailbox	*m, *to;
+	const uint32_t	*uids;		/* in m */
+	size_t		n;
+	uint32_t	used;		/* flags that any of them has */
+	uint32_t	map[MAIL_KEYWORDS];	/* of m to those of `to`; 0: none */
+	uint32_t	left_out;
+};
+
+/* The same keywords in another mailbox: it has letters of its own, which hold while the lock of `to` is ours. One that finds
+ * no room is left out. False: errno. */
 static bool
-map_keywords(struct mailbox *m, struct mailbox *to, uint32_t used, uint32_t map[MAIL_KEYWORDS])
+map_keywords(struct copying *c)
 {
 	uint32_t keep = 0;
 
-	errno = m->keywords.fault;
-	if (errno != 0 && used >= MAIL_KEYWORD)
+	c->left_out = 0;
+	errno = c->m->keywords.fault;
+	if (errno != 0 && c->used >= MAIL_KEYWORD)
 		return false;
 	for (unsigned i = 0; i < MAIL_KEYWORDS; i++) {
-		struct bytes name = mailbox_keyword(m, i);
+		struct bytes name = mailbox_keyword(c->m, i);
+		uint32_t flag = (uint32_t)MAIL_KEYWORD << i;
 
-		map[i] = 0;
-		if (!(used & (uint32_t)MAIL_KEYWORD << i) || name.n == 0)
+		c->map[i] = 0;
+		if (!(c->used & flag) || name.n == 0)
 			continue;
-		map[i] = mailbox_keyword_make(to, name, keep);
-		keep |= map[i];
-		if (map[i] == 0 && errno != EMLINK)
-			return false;	/* one that finds no room is left out: the mail counts for more */
+		c->map[i] = keyword_make(c->to, name, keep);
+		keep |= c->map[i];
+		if (c->map[i] == 0 && errno != EMLINK)
+			return false;
+		c->left_out |= c->map[i] == 0 ? flag : 0;
 	}
 	return true;
 }
 
 static uint32_t
-mapped(uint32_t flags, const uint32_t map[MAIL_KEYWORDS])
+mapped(const struct copying *c, uint32_t flags)
 {
 	uint32_t out = flags & (MAIL_KEYWORD - 1);
 
 	for (unsigned i = 0; i < MAIL_KEYWORDS; i++)
 		if (flags & (uint32_t)MAIL_KEYWORD << i)
-			out |= map[i];
+			out |= c->map[i];
 	return out;
 }
 
@@ -372,23 +428,37 @@ copy_content(struct mailbox *m, size_t i, struct arrival *a)
 }
 
 static bool
-copy_contents(struct mailbox *m, const uint32_t *uids, size_t n, struct mailbox *to, const uint32_t *map,
-    uint32_t *out)
+take_copies(struct copying *c, struct arrival **a, uint32_t *out)
 {
-	struct arrival **a = mem_array(n, sizeof *a);
+	bool good;
+
+	if (!mailbox_lock(c->to))
+		return false;
+	good = map_keywords(c);
+	for (size_t k = 0; good && k < c->n; k++)
+		arrival_flags(a[k], mapped(c, a[k]->flags));
+	good = good && take_locked(c->to, a, c->n, out);
+	mailbox_unlock(c->to);
+	return good;
+}
+
+static bool
+copy_contents(struct copying *c, uint32_t *out)
+{
+	struct arrival **a = mem_array(c->n, sizeof *a);
 	bool good = true;
 
-	for (size_t k = 0; good && k < n; k++) {
-		struct item *it = mailbox_item(m, uids[k]);
+	for (size_t k = 0; good && k < c->n; k++) {
+		struct item *it = mailbox_item(c->m, c->uids[k]);
 
 		errno = ENOENT;
-		good = it && (a[k] = mailbox_arrive(to)) != NULL
-		    && copy_content(m, (size_t)(it - m->item), a[k]);
+		good = it && (a[k] = mailbox_arrive(c->to)) != NULL
+		    && copy_content(c->m, (size_t)(it - c->m->item), a[k]);
 		if (good)
-			arrival_flags(a[k], mapped(it->mail.flags, map));
+			arrival_flags(a[k], it->mail.flags);	/* as they are in m */
 	}
-	good = good && mailbox_take(to, a, n, out);
-	for (size_t k = 0; k < n; k++)
+	good = good && end_all(a, c->n) && take_copies(c, a, out);
+	for (size_t k = 0; k < c->n; k++)
 		arrival_free(&a[k]);
 	mem_free(a);
 	return good;
@@ -402,10 +472,12 @@ no_link(int fault)
 
 /* Another program may rename a message while we do this. */
 static bool
-link_one(struct mailbox *m, struct item *it, struct mailbox *to, struct maildir_copy *c, const uint32_t *map)
+link_one(const struct copying *g, struct item *it, struct maildir_copy *c)
 {
+	struct mailbox *m = g->m;
+
 	for (int i = 0; i < SCAN_TRIES; i++) {
-		if (maildir_link(&m->maildir, &it->file, &to->maildir, c, mapped(it->mail.flags, map)))
+		if (maildir_link(&m->maildir, &it->file, &g->to->maildir, c, mapped(g, it->mail.flags)))
 			return true;
 		if (errno != ENOENT || !maildir_find(&m->maildir, &it->file, m->names))
 			return false;
@@ -416,68 +488,66 @@ link_one(struct mailbox *m, struct item *it, struct mailbox *to, struct maildir_
 
 /* Under the lock of `to`. False: errno; no_link: nothing was done. */
 static bool
-link_all(struct mailbox *m, const uint32_t *uids, size_t n, struct mailbox *to, const uint32_t *map, uint32_t *out)
+link_all(const struct copying *g, uint32_t *out)
 {
-	struct maildir_copy *c = mem_array(n, sizeof *c);
+	struct maildir_copy *c = mem_array(g->n, sizeof *c);
 	bool good = true;
 	size_t k;
 
-	for (k = 0; good && k < n; k++) {
-		struct item *it = mailbox_item(m, uids[k]);
+	for (k = 0; good && k < g->n; k++) {
+		struct item *it = mailbox_item(g->m, g->uids[k]);
 
 		c[k].fd = -1;
 		errno = ENOENT;
-		good = it && link_one(m, it, to, &c[k], map);
+		good = it && link_one(g, it, &c[k]);
 	}
-	good = settle_all(to, c, k, good, out);
+	good = settle_all(g->to, c, k, good, out);
 	mem_free(c);
 	return good;
 }
 
 static bool
-copy_links(struct mailbox *m, const uint32_t *uids, size_t n, struct mailbox *to, const uint32_t *map, uint32_t *out)
+copy_links(struct copying *c, uint32_t *out)
 {
 	bool good;
 
-	if (!mailbox_lock(to))
+	if (!mailbox_lock(c->to))
 		return false;
-	good = link_all(m, uids, n, to, map, out);
-	mailbox_unlock(to);
+	good = map_keywords(c) && link_all(c, out);
+	mailbox_unlock(c->to);
 	return good;
 }
 
 static bool
-copy_uids(struct mailbox *m, const uint32_t *uids, size_t n, struct mailbox *to, uint32_t *out)
+copy_uids(struct copying *c, uint32_t *out)
 {
-	uint32_t map[MAIL_KEYWORDS], used = 0;
-
-	if (!mailbox_scan(m))
+	if (!mailbox_scan(c->m))
 		return false;
-	for (size_t k = 0; k < n; k++) {
-		const struct item *it = mailbox_item(m, uids[k]);
+	for (size_t k = 0; k < c->n; k++) {
+		const struct item *it = mailbox_item(c->m, c->uids[k]);
 
 		errno = ENOENT;
 		if (!it)
 			return false;
-		used |= it->mail.flags;
+		c->used |= it->mail.flags;
 	}
-	if (!map_keywords(m, to, used, map))
-		return false;
-	if (m->format == MAILBOX_MAILDIR && to->format == MAILBOX_MAILDIR) {
-		if (copy_links(m, uids, n, to, map, out))
+	if (c->m->format == MAILBOX_MAILDIR && c->to->format == MAILBOX_MAILDIR) {
+		if (copy_links(c, out))
 			return true;
 		if (!no_link(errno))
 			return false;
 	}
-	return copy_contents(m, uids, n, to, map, out);
+	return copy_contents(c, out);
 }
 
 bool
-mailbox_copy(struct mailbox *m, const size_t *which, size_t n, struct mailbox *to, uint32_t *uids)
+mailbox_copy(struct mailbox *m, const size_t *which, size_t n, struct mailbox *to, uint32_t *uids, uint32_t *left_out)
 {
 	uint32_t *from = mailbox_uids(m, which, n);
-	bool good = n == 0 || copy_uids(m, from, n, to, uids);
+	struct copying c = { .m = m, .to = to, .uids = from, .n = n };
+	bool good = n == 0 || copy_uids(&c, uids);
 
+	*left_out = c.left_out;
 	mem_free(from);
 	return good;
 }
@@ -530,13 +600,15 @@ take_back(struct mailbox *to, uint32_t *uids, size_t n, const bool *ours)
 }
 
 bool
-mailbox_move(struct mailbox *m, const size_t *which, size_t n, struct mailbox *to, uint32_t *uids)
+mailbox_move(struct mailbox *m, const size_t *which, size_t n, struct mailbox *to, uint32_t *uids, uint32_t *left_out)
 {
 	uint32_t *from = mailbox_uids(m, which, n);
+	struct copying c = { .m = m, .to = to, .uids = from, .n = n };
 	bool *ours = mem_array(n + 1, sizeof *ours);
-	bool good = n == 0 || (copy_uids(m, from, n, to, uids) && expunge_uids(m, from, n, ours)
+	bool good = n == 0 || (copy_uids(&c, uids) && expunge_uids(m, from, n, ours)
 	    && take_back(to, uids, n, ours));
 
+	*left_out = c.left_out;
 	mem_free(ours);
 	mem_free(from);
 	return good;

@@ -323,11 +323,12 @@ store_in_ledger(struct mailbox *m, const uint32_t *uids, size_t n, const enum fl
 }
 
 static bool
-store_locked(struct mailbox *m, const uint32_t *uids, size_t n, const struct flag_change *c,
+store_locked(struct mailbox *m, const uint32_t *uids, size_t n, struct flag_change *c,
     enum flag_changed *result)
 {
 	struct store s = { .m = m, .change = c };
-	bool good = mailbox_look_lightly(m, &s.sure);
+	bool good = mailbox_look_lightly(m, &s.sure)
+	    && keywords_named(m, c->keywords, c->how != FLAGS_REMOVE, 0, &c->flags);
 
 	for (size_t i = 0; good && i < n; i++)
 		good = store_one(&s, uids[i], &result[i]);
@@ -338,7 +339,7 @@ store_locked(struct mailbox *m, const uint32_t *uids, size_t n, const struct fla
 }
 
 bool
-mailbox_store(struct mailbox *m, const size_t *which, size_t n, const struct flag_change *c,
+mailbox_store(struct mailbox *m, const size_t *which, size_t n, struct flag_change *c,
     enum flag_changed *result)
 {
 	uint32_t *uids = mailbox_uids(m, which, n);

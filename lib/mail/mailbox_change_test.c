@@ -21,6 +21,7 @@
 #define WORK	((uint32_t)MAIL_KEYWORD)
 
 static bool is_mbox;
+static uint32_t left_out;
 
 static int
 begin(bool mbox)
@@ -304,7 +305,7 @@ test_copy(void **state)
 	append(m, "A: 3\r\n\r\nFrom three\r\n", MAIL_SEEN);
 	scan(m, 3);
 	store(m, 2, FLAGS_ADD, mailbox_keyword_make(m, text("$Work"), 0));
-	assert_true(mailbox_copy(m, which, 2, to, uids));
+	assert_true(mailbox_copy(m, which, 2, to, uids, &left_out));
 	assert_int_equal(uids[0], 2);
 	assert_int_equal(uids[1], 3);
 	scan(m, 3);
@@ -332,14 +333,14 @@ test_move(void **state)
 	append(m, "A: 2\r\n\r\ntwo\r\n", MAIL_FLAGGED);
 	append(m, "A: 3\r\n\r\nthree\r\n", 0);
 	scan(m, 3);
-	assert_true(mailbox_move(m, which, 2, to, uids));
+	assert_true(mailbox_move(m, which, 2, to, uids, &left_out));
 	scan(m, 1);
 	assert_text(m, 0, "A: 1\n\none\n");
 	scan(to, 2);
 	assert_text(to, 0, "A: 2\n\ntwo\n");
 	assert_int_equal(flags(to, 0), MAIL_FLAGGED);
 	which[0] = 0;
-	assert_true(mailbox_move(to, which, 1, m, uids));	/* and back: it is a new message there */
+	assert_true(mailbox_move(to, which, 1, m, uids, &left_out));	/* and back: it is a new message there */
 	assert_int_equal(uids[0], 4);
 	mailbox_close(&to);
 	mailbox_close(&m);
@@ -359,7 +360,7 @@ test_copy_gone(void **state)
 	scan(m, 2);
 	scan(second, 2);
 	assert_true(mailbox_expunge(second, which + 1, 1));
-	assert_false(mailbox_copy(m, which, 2, to, uids));
+	assert_false(mailbox_copy(m, which, 2, to, uids, &left_out));
 	assert_int_equal(errno, ENOENT);
 	scan(to, 0);
 	mailbox_close(&to);
@@ -793,7 +794,7 @@ test_kept_moved(void **state)
 	append(m, "a\n", 0);
 	append(m, "b\n", 0);
 	assert_true(mailbox_scan(m) && mailbox_scan(to));
-	assert_true(mailbox_move(m, &one, 1, to, &uid));
+	assert_true(mailbox_move(m, &one, 1, to, &uid, &left_out));
 	assert_int_equal(kept(m, a, &k), 0);
 	assert_true(mailbox_scan(m) && mailbox_scan(other));
 	assert_int_equal(mailbox_count(m), 1);

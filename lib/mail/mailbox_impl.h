@@ -145,5 +145,9 @@ bool		 keywords_load(struct mailbox *m);
 bool		 keywords_none(int fault);	/* errno of a file that is none, or is not there: it holds no names */
 void		 keywords_parse(struct keywords *k, struct bytes file);	/* pure; names borrow from the file */
 void		 keywords_fini(struct keywords *k);
+/* Under the lock, where no letter is given to another name meanwhile. As mailbox_keyword_make. */
+uint32_t	 keyword_make(struct mailbox *m, struct bytes name, uint32_t keep);
+/* The same of several, a space between each two, added to *flags; without `make` of those that there are. False: errno. */
+bool		 keywords_named(struct mailbox *m, struct bytes names, bool make, uint32_t keep, uint32_t *flags);
 
 #endif

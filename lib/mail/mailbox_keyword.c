@@ -199,20 +199,47 @@ make_locked(struct mailbox *m, struct bytes name, uint32_t keep)
 	return (uint32_t)MAIL_KEYWORD << i;
 }
 
-uint32_t
-mailbox_keyword_make(struct mailbox *m, struct bytes name, uint32_t keep)
+/* 0 with errno 0: there is none yet. */
+static uint32_t
+look_up(struct mailbox *m, struct bytes name)
 {
 	uint32_t flag;
 
 	keywords_load(m);		/* another session may have given its letter to another name */
-	if ((flag = mailbox_keyword_flag(m, name)) != 0)
-		return flag;
-	if (!name_ok(name)) {
-		errno = EINVAL;
-		return 0;
+	flag = mailbox_keyword_flag(m, name);
+	errno = flag == 0 && !name_ok(name) ? EINVAL : 0;
+	return flag;
+}
+
+uint32_t
+keyword_make(struct mailbox *m, struct bytes name, uint32_t keep)
+{
+	uint32_t flag = look_up(m, name);
+
+	return flag != 0 || errno != 0 ? flag : make_locked(m, name, keep);
+}
+
+bool
+keywords_named(struct mailbox *m, struct bytes names, bool make, uint32_t keep, uint32_t *flags)
+{
+	while (names.n > 0) {
+		struct bytes name = bytes_cut(&names, ' ');
+		uint32_t flag = make ? keyword_make(m, name, keep | *flags) : look_up(m, name);
+
+		if (make && flag == 0)
+			return false;
+		*flags |= flag;
 	}
-	if (!mailbox_lock(m))
-		return 0;
+	return true;
+}
+
+uint32_t
+mailbox_keyword_make(struct mailbox *m, struct bytes name, uint32_t keep)
+{
+	uint32_t flag = look_up(m, name);
+
+	if (flag != 0 || errno != 0 || !mailbox_lock(m))
+		return flag;
 	flag = make_locked(m, name, keep);
 	mailbox_unlock(m);
 	return flag;
