@@ -332,6 +332,17 @@ copied(struct session *s, const struct imap_cmd *cmd, const struct storing *t, u
 	buf_text(&s->out, "done\r\n");
 }
 
+/* RFC 3501 section 6.4.7 has it as a SHOULD that flags are preserved; untagged, NO is a warning (section 7.1.2). */
+static void
+tell_left_out(struct session *s, uint32_t keywords)
+{
+	if (keywords == 0)
+		return;
+	buf_fmt(&s->out, "* NO [LIMIT] %d keywords are in use in that mailbox; left out there: ", MAIL_KEYWORDS);
+	put_flags(s, keywords, false);
+	buf_text(&s->out, "\r\n");
+}
+
 static void
 copy_to(struct session *s, const struct imap_cmd *cmd, struct mailbox *to, struct storing *t)
 {
@@ -339,12 +350,14 @@ copy_to(struct session *s, const struct imap_cmd *cmd, struct mailbox *to, struc
 	bool good = cmd->verb == IMAP_MOVE ? mailbox_move(s->view.box, t->which, t->n, to, uids, &left_out)
 	    : mailbox_copy(s->view.box, t->which, t->n, to, uids, &left_out);
 
-	if (good)
+	if (good) {
+		tell_left_out(s, left_out);
 		copied(s, cmd, t, t->n > 0 ? mailbox_uidvalidity(to) : 0, uids);
-	else if (errno == ENOENT)
+	} else if (errno == ENOENT) {
 		reply(s, cmd, "NO [EXPUNGEISSUED] some of these messages are gone; nothing was copied");
-	else
+	} else {
 		reply_errno(s, cmd, "the mailbox");
+	}
 }
 
 void

@@ -463,10 +463,11 @@ def test_keywords_of_a_full_target(box):
     for i in range(26):
         c.ok(f"APPEND Sent (s{i}) ", Literal(TEXT))
     c.ok("STORE 1 +FLAGS (mine \\Flagged)")
-    c.ok("COPY 1:2 Sent")
+    assert [r.code for r in c.ok("COPY 1:2 Sent").of("NO")] == [("LIMIT", None)]
+    assert not c.ok("COPY 2 Sent").of("NO")
     c.ok("SELECT Sent")
     got = [d["FLAGS"] - {"\\Recent"} for _, d in sorted(fetch(c, "1:*", "FLAGS").items())]
-    assert got == [{f"s{i}"} for i in range(26)] + [{"\\Flagged"}, set()]
+    assert got == [{f"s{i}"} for i in range(26)] + [{"\\Flagged"}, set(), set()]
 
 
 def test_keyword_of_a_message_that_is_coming(box, shared_suite):
