@@ -232,13 +232,23 @@ take_maildir(struct mailbox *m, struct arrival **a, size_t n, uint32_t *uids)
 	return good;
 }
 
-static size_t
-part_at(const struct mailbox *m, uint64_t at)
+/* The UIDs of what begins there, by rising start; 0: nothing does. */
+static void
+find_starts(const struct mailbox *m, const uint64_t *starts, size_t n, uint32_t *uids)
 {
+	const struct mbox *b = &m->mbox;
+	uint32_t *uid_of = mem_array(b->n + 1, sizeof *uid_of);	/* part */
+	size_t part = 0;
+
 	for (size_t i = 0; i < m->n; i++)
-		if (m->item[i].part != PART_GONE && m->mbox.part[m->item[i].part].at == at)
-			return i;
-	return m->n;
+		if (m->item[i].part != PART_GONE)
+			uid_of[m->item[i].part] = m->item[i].mail.uid;
+	for (size_t i = 0; i < n; i++) {
+		while (part < b->n && b->part[part].at < starts[i])
+			part++;
+		uids[i] = part < b->n && b->part[part].at == starts[i] ? uid_of[part] : 0;
+	}
+	mem_free(uid_of);
 }
 
 /* Which UID the ledger gave to what begins there; 0: another program has rewritten the file meanwhile. */
@@ -249,15 +259,13 @@ uids_of_parts(struct mailbox *m, struct arrival **a, const uint64_t *starts, siz
 	size_t flagged = 0;
 	bool good = mailbox_look_again(m);
 
-	for (size_t i = 0; good && i < n; i++) {
-		size_t at = part_at(m, starts[i]);
-
-		uids[i] = at < m->n ? m->item[at].mail.uid : 0;
+	if (good)
+		find_starts(m, starts, n, uids);
+	for (size_t i = 0; good && i < n; i++)
 		if (uids[i] != 0 && a[i]->flags != 0) {
 			uid[flagged] = uids[i];
 			flags[flagged++] = a[i]->flags;
 		}
-	}
 	if (good && flagged > 0)
 		good = ledger_set_flags(m->ledger, uid, flags, flagged, true) && mailbox_look_again(m);
 	mem_free(uid);

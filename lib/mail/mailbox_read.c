@@ -179,27 +179,42 @@ struct mail_reader {
 	struct crlf_reader lines;
 };
 
+struct named_part { struct bytes name; size_t part; };
+
+static int
+by_name(const void *a, const void *b)
+{
+	const struct named_part *x = a, *y = b;
+
+	return bytes_cmp(x->name, y->name);
+}
+
 /* Another program has rewritten the file: finds the messages again by what they hold. */
 bool
 mailbox_find_parts(struct mailbox *m)
 {
+	struct arena *names;
+	struct named_part *p;
 	struct bytes *name;
 	bool changed;
 
 	if (!mbox_list(&m->mbox, ledger_key(m->ledger), &changed))
 		return false;
-	name = mailbox_part_names(m->names, &m->mbox);
-	for (size_t i = 0, j = 0; i < m->n; i++) {
-		size_t tried = 0;
+	names = arena_new(NAMES_MAX);
+	name = mailbox_part_names(names, &m->mbox);
+	p = mem_array(m->mbox.n + 1, sizeof *p);
+	for (size_t i = 0; i < m->mbox.n; i++)
+		p[i] = (struct named_part){ name[i], i };
+	qsort(p, m->mbox.n, sizeof *p, by_name);
+	for (size_t i = 0; i < m->n; i++) {
+		const struct named_part sought = { m->item[i].mail.name, 0 };
+		const struct named_part *found = bsearch(&sought, p, m->mbox.n, sizeof *p, by_name);
 
-		m->item[i].part = PART_GONE;	/* the order is mostly the old one: go on from j */
-		for (; tried < m->mbox.n; tried++, j = j + 1 < m->mbox.n ? j + 1 : 0)
-			if (bytes_eq(name[j], m->item[i].mail.name)) {
-				m->item[i].part = j;
-				break;
-			}
+		m->item[i].part = found ? found->part : PART_GONE;
 	}
+	mem_free(p);
 	mem_free(name);
+	arena_free(&names);
 	return true;
 }
 

@@ -774,6 +774,49 @@ test_mbox_other_programs(void **state)
 	mailbox_close(&m);
 }
 
+#define MANY	20000
+
+static void
+put_some(unsigned from, unsigned step)
+{
+	struct buf b;
+
+	buf_init(&b, 16u << 20);
+	for (unsigned i = from; i < MANY; i += step)
+		buf_fmt(&b, "From a Thu Jan  1 00:00:00 1970\nS: %u\n\n%u\n\n", i, i % 7);
+	buf_char(&b, '\0');
+	put_file("box", (const char *)b.p);
+	buf_fini(&b);
+}
+
+/* Of many messages another program leaves some: each is found, and what is gone is. */
+static void
+test_mbox_many_vanish(void **state)
+{
+	struct mailbox *m;
+	size_t *all = mem_array(MANY, sizeof *all);
+	char want[40];
+
+	(void)state;
+	put_some(0, 1);
+	m = opened();
+	assert_true(mailbox_scan(m));
+	assert_int_equal(mailbox_count(m), MANY);
+	put_some(2, 3);
+	for (unsigned i = 2; i < MANY; i += 999) {
+		snprintf(want, sizeof want, "S: %u\r\n\r\n%u\r\n", i, i % 7);
+		assert_mail(m, i, want);
+		assert_null(mailbox_read(m, i - 1));
+	}
+	for (size_t i = 0; i < MANY; i++)
+		all[i] = i;
+	assert_true(mailbox_expunge(m, all, MANY));
+	assert_true(mailbox_scan(m));
+	assert_int_equal(mailbox_count(m), 0);
+	mem_free(all);
+	mailbox_close(&m);
+}
+
 /* What the removal of the first message leaves when it ends after n octets were put in place. */
 static void
 cut_short(const char *side, struct bytes before, uint64_t from, size_t n)
@@ -927,7 +970,7 @@ main(void)
 		M(test_ways_to_deliver), M(test_names), M(test_digest), M(test_again), B(test_again), M(test_uidvalidity_above),
 		B(test_uidvalidity_above),
 		B(test_mbox_octets), B(test_mbox_torn_append), B(test_mbox_nuls), B(test_mbox_locked),
-		B(test_mbox_other_programs), B(test_mbox_torn_removal), M(test_places),
+		B(test_mbox_other_programs), B(test_mbox_many_vanish), B(test_mbox_torn_removal), M(test_places),
 	};
 
 	umask(077);
