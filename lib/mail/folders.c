@@ -262,7 +262,7 @@ give_ledger(struct folders *f, int dir, const char *what, uint32_t *floor)
 	return good;
 }
 
-/* Takes dir. */
+/* Takes dir. NULL: errno; ENOENT: it was deleted in the same moment. */
 static struct mailbox *
 open_folder(struct folders *f, int dir, const char *path, bool as_is)
 {
@@ -278,9 +278,9 @@ open_folder(struct folders *f, int dir, const char *path, bool as_is)
 	if (!as_is && !give_ledger(f, dir, (const char *)what.p, &floor)) {
 		log_errno("mailbox %s: cannot begin its ledger", log_text(text((const char *)what.p)));
 		fd_close(&dir);
-	} else if (!(m = mailbox_open_dir(dir, (const char *)what.p, f->wait_ms, why, sizeof why))) {
+	} else if (!(m = mailbox_open_dir(dir, false, (const char *)what.p, f->wait_ms, why, sizeof why)) && errno != ENOENT) {
 		log_warn("mailbox %s: cannot be opened: %s", log_text(text((const char *)what.p)), why);
-	} else {
+	} else if (m) {
 		mailbox_uidvalidity_above(m, floor);
 	}
 	buf_fini(&what);
@@ -296,7 +296,7 @@ open_inbox(struct folders *f, struct mailbox **out)
 	if (f->inbox)
 		*out = mailbox_again(f->inbox, why, sizeof why);
 	else if ((dir = dir_open(f->root, ".")) != -1)
-		*out = mailbox_open_dir(dir, f->what, f->wait_ms, why, sizeof why);
+		*out = mailbox_open_dir(dir, true, f->what, f->wait_ms, why, sizeof why);
 	else
 		snprintf(why, sizeof why, "%s", strerror(errno));
 	if (*out)
@@ -334,7 +334,7 @@ open_any(struct folders *f, struct bytes name, bool as_is, struct mailbox **out)
 	if (dir == -1)
 		return errno == ENOENT ? FOLDER_NONE : FOLDER_FAILED;
 	*out = open_folder(f, dir, path, as_is);
-	return *out ? FOLDER_OK : FOLDER_FAILED;
+	return *out ? FOLDER_OK : errno == ENOENT ? FOLDER_NONE : FOLDER_FAILED;
 }
 
 enum folder_result

@@ -206,15 +206,32 @@ strip(struct folders *f, const char *path, uint64_t inode)
 	return good;
 }
 
+/* The lock of its ledger: nobody is to write that while it goes, for the directory stays, and may get another. */
+static bool
+lock_ledger(struct folders *f, struct lock_file *lock, int dir)
+{
+	lock_file_init(lock, dir, MAILDIR_STEM);
+	if (lock_file_take(lock, LOCK_LEDGER, f->wait_ms))
+		return true;
+	if (errno == EAGAIN)
+		errno = ETIMEDOUT;
+	return false;
+}
+
 static enum folder_result
 delete_fs(struct folders *f, struct bytes name, const char *path)
 {
 	struct folder_redo r = { .what = REDO_DELETE, .layout = f->layout, .from = name };
-	int dir = folders_dir(f, path);
-	bool good = dir != -1 && (r.inode = inode_of_cur(dir)) != 0;
+	struct lock_file lock = { .fd = -1 };
+	int dir = folders_dir(f, path), fault;
+	bool good = dir != -1 && (r.inode = inode_of_cur(dir)) != 0 && lock_ledger(f, &lock, dir)
+	    && write_down(f, &r) && strip(f, path, r.inode);
 
+	fault = errno;
+	lock_file_fini(&lock);
 	fd_close(&dir);
-	if (!good || !write_down(f, &r) || !strip(f, path, r.inode))
+	errno = fault;
+	if (!good)
 		return failed(f, "remove", name);
 	drop_uses(f, name, false);
 	return cross_out(f) ? FOLDER_OK : failed(f, "remove", name);

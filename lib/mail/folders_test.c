@@ -919,6 +919,68 @@ test_deleted_in_use(void **state)
 	folders_close(&f);
 }
 
+/* In the layout fs what is of the old mailbox is aside, and not removed yet, when there is a new one in the same directory:
+ * who holds the old one may not write to the ledger of the new. */
+static void
+test_deleted_and_made_in_use(void **state)
+{
+	static const char *const parts[] = { "cur", "new", "tmp", "hermod.ledger", "hermod.ledger2", "hermod.lock" };
+	struct folders *f = opened();
+	char old[4096], path[4096], part[64];
+	struct mailbox *m;
+	struct arrival *a;
+	uint32_t uid;
+
+	(void)state;
+	CREATE(f, "a");
+	CREATE(f, "a/b");
+	assert_int_equal(folders_mailbox(f, text("a"), &m), FOLDER_OK);
+	assert_true(mailbox_scan(m));
+	a = mailbox_arrive(m);
+	assert_true(a && arrival_add(a, text("Subject: x\r\n\r\nx\r\n")));
+	snprintf(old, sizeof old, "%s/hermod.removed.1", root);
+	assert_int_equal(mkdir(old, 0700), 0);
+	for (size_t i = 0; i < LEN(parts); i++) {
+		snprintf(part, sizeof part, "/%s", parts[i]);
+		path_of("a", part, path);
+		snprintf(old, sizeof old, "%s/hermod.removed.1/%s", root, parts[i]);
+		assert_int_equal(rename(path, old), 0);
+	}
+	assert_list(f, "INBOX (a)/ a/b");
+	CREATE(f, "a");
+	assert_false(mailbox_take(m, &a, 1, &uid));
+	assert_int_equal(errno, ENOENT);
+	arrival_free(&a);
+	mailbox_close(&m);
+	assert_int_equal(folders_mailbox(f, text("a"), &m), FOLDER_OK);
+	assert_true(mailbox_scan(m));
+	assert_int_equal(mailbox_uidnext(m), 1);
+	mailbox_close(&m);
+	folders_close(&f);
+}
+
+/* A mailbox that goes while it is opened is not made again by that. */
+static void
+test_opened_while_it_goes(void **state)
+{
+	struct folders *f = opened();
+	struct mailbox *m;
+	char path[4096], why_not[200];
+	int dir;
+
+	(void)state;
+	CREATE(f, "a");
+	CREATE(f, "a/b");
+	path_of("a", "", path);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DELETE(f, "a");
+	m = mailbox_open_dir(dir, false, "a", 100, why_not, sizeof why_not);
+	assert_null(m);
+	assert_int_equal(errno, ENOENT);
+	assert_list(f, "INBOX (a)/ a/b");
+	folders_close(&f);
+}
+
 int
 main(void)
 {
@@ -931,6 +993,8 @@ main(void)
 		BOTH(test_temporaries), BOTH(test_of_others), BOTH(test_lock), BOTH(test_long_names), BOTH(test_many),
 		cmocka_unit_test_setup_teardown(test_mbox, begin_maildirpp, test_dir_remove),
 		cmocka_unit_test_setup_teardown(test_inbox_to_what_is_none, begin_fs, test_dir_remove), BOTH(test_deleted_in_use),
+		cmocka_unit_test_setup_teardown(test_deleted_and_made_in_use, begin_fs, test_dir_remove),
+		BOTH(test_opened_while_it_goes),
 		cmocka_unit_test(test_faults),
 	};
 

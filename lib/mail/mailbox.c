@@ -131,7 +131,7 @@ open_format(struct mailbox *m, int parent, const char *name, const char *what, c
 	fd_close(&parent);
 	if (dir == -1)
 		return false;
-	if (maildir_open(&m->maildir, dir, what))
+	if (maildir_open(&m->maildir, dir, true, what))
 		return true;
 	snprintf(why, cap, "its directories cur, new, tmp: %s", strerror(errno));
 	return false;
@@ -221,13 +221,13 @@ mailbox_prepare(int dir)
 }
 
 struct mailbox *
-mailbox_open_dir(int dir, const char *what, int64_t wait_ms, char *why, size_t cap)
+mailbox_open_dir(int dir, bool make, const char *what, int64_t wait_ms, char *why, size_t cap)
 {
 	struct mailbox *m = mem_alloc(sizeof *m);
 
 	m->format = MAILBOX_MAILDIR;
 	m->wait_ms = wait_ms;
-	if (!maildir_open(&m->maildir, dir, what)) {
+	if (!maildir_open(&m->maildir, dir, make, what)) {
 		snprintf(why, cap, "its directories cur, new, tmp: %s", strerror(errno));
 		mem_free(m);
 		return NULL;
@@ -244,7 +244,7 @@ mailbox_again(const struct mailbox *old, char *why, size_t cap)
 
 	if (old->format == MAILBOX_MAILDIR) {
 		dir = dir_open(old->maildir.dir, ".");
-		m = dir == -1 ? NULL : mailbox_open_dir(dir, old->maildir.what, old->wait_ms, why, cap);
+		m = dir == -1 ? NULL : mailbox_open_dir(dir, true, old->maildir.what, old->wait_ms, why, cap);
 		if (dir == -1)
 			snprintf(why, cap, "%s", strerror(errno));
 		if (m) {

@@ -40,8 +40,9 @@ struct mailbox	*mailbox_open(struct bytes spec, int64_t wait_ms, char *why, size
 int		 mailbox_open_root(struct bytes spec, char *why, size_t cap);
 /* Before a process is confined that will open mailboxes after it: what it has to know of where they are. */
 void		 mailbox_prepare(int dir);
-/* A Maildir whose directory is open already: dir is taken. what: for the journal. */
-struct mailbox	*mailbox_open_dir(int dir, const char *what, int64_t wait_ms, char *why, size_t cap);
+/* A Maildir whose directory is open already: dir is taken. what: for the journal. Without `make` one that is none, perhaps
+ * since a moment ago, is not made: NULL with ENOENT. */
+struct mailbox	*mailbox_open_dir(int dir, bool make, const char *what, int64_t wait_ms, char *why, size_t cap);
 /* The same once more, also when the process was confined since: through the directories it holds open. */
 struct mailbox	*mailbox_again(const struct mailbox *m, char *why, size_t cap);
 /* Before the first scan: a UIDVALIDITY that has to be chosen is above this one. */

@@ -86,7 +86,7 @@ const char	*mailbox_what(const struct mailbox *m);
 int		 mailbox_state_dir(const struct mailbox *m, const char **stem);	/* where ledger and the rest lie; borrowed */
 
 /* ---- mailbox_scan.c ---- */
-bool		 mailbox_lock(struct mailbox *m);	/* the ledger's; false: errno */
+bool		 mailbox_lock(struct mailbox *m);	/* the ledger's; false: errno; ENOENT: it was deleted */
 void		 mailbox_unlock(struct mailbox *m);
 /* Under the lock: as mailbox_scan. Indices of mails change. */
 bool		 mailbox_look(struct mailbox *m);

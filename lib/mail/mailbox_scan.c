@@ -31,11 +31,19 @@ need_ledger(struct mailbox *m)
 	ledger_above(m->ledger, m->above);
 }
 
+/* Of one that was deleted the ledger in its directory may be that of another, which was made there since. While it
+ * goes whoever deletes it has the lock. */
 bool
 mailbox_lock(struct mailbox *m)
 {
 	need_ledger(m);
-	return ledger_lock(m->ledger, m->wait_ms);
+	if (!ledger_lock(m->ledger, m->wait_ms))
+		return false;
+	if (mailbox_in_place(m))
+		return true;
+	ledger_unlock(m->ledger);
+	errno = ENOENT;
+	return false;
 }
 
 void

@@ -514,7 +514,7 @@ test_ways_to_deliver(void **state)
 		buf_init(&reply, 100);
 		segments_add_text(&segments, text(content));
 		d.segments = buf_bytes(&segments);
-		assert_true(maildir_open(&m, open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), path));
+		assert_true(maildir_open(&m, open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), true, path));
 		m.ordered = way & 1;
 		m.unnamed = way / 2 != 1;
 		if (way / 2 == 2) {		/* /proc is not what it should be */

@@ -112,13 +112,13 @@ part(int dir, const char *name, bool *made)
 }
 
 bool
-maildir_open(struct maildir *m, int dir, const char *what)
+maildir_open(struct maildir *m, int dir, bool make, const char *what)
 {
 	bool made = false;
 
 	*m = (struct maildir){ .dir = dir, .cur = -1, .new = -1, .tmp = -1, .proc = -1 };
 	m->what = mem_text(what);
-	m->cur = part(dir, "cur", &made);
+	m->cur = make ? part(dir, "cur", &made) : dir_open(dir, "cur");
 	if (m->cur != -1)
 		m->new = part(dir, "new", &made);
 	if (m->new != -1)

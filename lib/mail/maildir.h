@@ -64,8 +64,8 @@ struct maildir_list {
 /* For a process that will open Maildirs after it is confined: finds out what it cannot then, of the file system that
  * dir is in. */
 void	maildir_prepare(int dir);
-/* Takes dir, makes what is missing in it. False: errno, dir is closed. */
-bool	maildir_open(struct maildir *m, int dir, const char *what);
+/* Takes dir, makes what is missing in it; cur, without which it is no Maildir, if `make`. False: errno, dir is closed. */
+bool	maildir_open(struct maildir *m, int dir, bool make, const char *what);
 void	maildir_close(struct maildir *m);	/* also removes what is old in tmp/ */
 
 /* n deliveries, MAILBOX_BATCH at most, that share what syncs they can. outcome and reply: one each. */
