@@ -130,12 +130,39 @@ test_faults(void **state)
 #endif
 }
 
+/* What was delivered behind it stays, and so does what was added; else that is gone. */
+static void
+test_taken_off(void **state)
+{
+	struct mailbox *m = opened(), *other = opened();
+	uint64_t start;
+
+	(void)state;
+	assert_true(append(m, 1, "") && append(m, 1, ""));
+	start = m->mbox.part[1].at;
+	assert_true(append(other, 1, ""));
+	errno = 0;
+	assert_false(mbox_take_off(&m->mbox, start));
+	assert_int_equal(errno, ESTALE);
+	assert_int_equal(count(), 3);
+	assert_true(append(m, 1, ""));
+	assert_true(mbox_take_off(&m->mbox, m->mbox.part[3].at));
+	assert_int_equal(count(), 3);
+	assert_true(mailbox_scan(m));
+	assert_int_equal(mailbox_count(m), 3);
+	assert_true(append(m, 1, ""));
+	assert_int_equal(count(), 4);
+	mailbox_close(&other);
+	mailbox_close(&m);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_faults, begin_maildir, test_dir_remove),
 		cmocka_unit_test_setup_teardown(test_faults, begin_mbox, test_dir_remove),
+		cmocka_unit_test_setup_teardown(test_taken_off, begin_mbox, test_dir_remove),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
