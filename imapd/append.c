@@ -104,6 +104,18 @@ open_box(struct session *s, const struct imap_cmd *cmd, struct bytes wire)
 	return false;
 }
 
+/* errno */
+static void
+reply_not_added(struct session *s, const struct imap_cmd *cmd)
+{
+	const struct append *a = s->append;
+
+	if (errno == ENOENT && !mailbox_in_place(a->box))
+		reply(s, cmd, "NO [TRYCREATE] that mailbox was deleted just now");
+	else
+		reply_stored(s, cmd, a->flags >= MAIL_KEYWORD);
+}
+
 static bool
 begin_message(struct session *s, const struct imap_cmd *cmd, const struct imap_message *m)
 {
@@ -119,7 +131,7 @@ begin_message(struct session *s, const struct imap_cmd *cmd, const struct imap_m
 	if (!flags_named(s, cmd, a->box, &m->flags, true, a->flags, &named))
 		return false;
 	if (!(in = mailbox_arrive(a->box))) {
-		reply_errno(s, cmd, "the mailbox");
+		reply_not_added(s, cmd);
 		return false;
 	}
 	arrival_flags(in, named.flags);
@@ -208,7 +220,7 @@ do_append(struct session *s, struct imap_cmd *cmd)
 	}
 	errno = a->fault;
 	if (a->fault != 0 || !mailbox_take(a->box, a->messages, a->n, uids)) {
-		reply_stored(s, cmd, a->flags >= MAIL_KEYWORD);
+		reply_not_added(s, cmd);
 		append_over(s);		/* what is to be dropped needs its mailbox */
 		forget_box(a);
 		return;

@@ -101,6 +101,8 @@ bool	session_raw_line(struct session *s, struct bytes *line);
  * Then box is closed. */
 enum folder_result view_open(struct session *s, struct mailbox *box, struct bytes name, bool read_only);
 void	view_close(struct session *s);
+/* As mailbox_scan, of what was just opened: FOLDER_NONE where it was deleted in the same moment. */
+enum folder_result view_scan(struct mailbox *box);
 /* A mailbox that was deleted ends the session of who has it selected (RFC 2180 section 3.3); one that was renamed goes
  * on as it is (section 3.4). False: s->quit. */
 bool	view_there(struct session *s);

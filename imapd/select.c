@@ -5,6 +5,8 @@
  */
 #include "imapd/imapd.h"
 
+#include <errno.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -155,15 +157,16 @@ status(struct session *s, struct bytes name, unsigned items)
 {
 	struct mailbox *box;
 	enum folder_result r = folders_mailbox(s->folders, name, &box);
+	int fault;
 
 	if (r != FOLDER_OK)
 		return r;
 	mailbox_index(box);
-	if (mailbox_scan(box))
+	if ((r = view_scan(box)) == FOLDER_OK)
 		say_status(s, box, name, items);
-	else
-		r = FOLDER_FAILED;
+	fault = errno;
 	mailbox_close(&box);
+	errno = fault;
 	return r;
 }
 

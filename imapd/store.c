@@ -353,6 +353,8 @@ copy_to(struct session *s, const struct imap_cmd *cmd, struct mailbox *to, struc
 	if (good) {
 		tell_left_out(s, left_out);
 		copied(s, cmd, t, t->n > 0 ? mailbox_uidvalidity(to) : 0, uids);
+	} else if (errno == ENOENT && !mailbox_in_place(to)) {
+		reply(s, cmd, "NO [TRYCREATE] that mailbox was deleted just now");
 	} else if (errno == ENOENT) {
 		reply(s, cmd, "NO [EXPUNGEISSUED] some of these messages are gone; nothing was copied");
 	} else {

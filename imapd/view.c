@@ -420,21 +420,31 @@ view_close(struct session *s)
 	*v = (struct view){ 0 };
 }
 
-/* A mailbox that is deleted meanwhile was never selected: that ends no session. */
-static enum folder_result
-look_first(struct session *s)
+enum folder_result
+view_scan(struct mailbox *box)
 {
-	struct mailbox *box = s->view.box;
 	int fault;
 
 	if (mailbox_in_place(box) && mailbox_scan(box))
-		return view_take(s) ? FOLDER_OK : FOLDER_FAILED;
+		return FOLDER_OK;
 	fault = errno;
 	if (!mailbox_in_place(box))
 		return FOLDER_NONE;
 	errno = fault;
-	cannot_look(s);
 	return FOLDER_FAILED;
+}
+
+/* A mailbox that is deleted meanwhile was never selected: that ends no session. */
+static enum folder_result
+look_first(struct session *s)
+{
+	enum folder_result r = view_scan(s->view.box);
+
+	if (r == FOLDER_OK && !view_take(s))
+		r = FOLDER_FAILED;
+	else if (r == FOLDER_FAILED)
+		cannot_look(s);
+	return r;
 }
 
 enum folder_result
