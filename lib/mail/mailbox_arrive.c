@@ -23,10 +23,13 @@
 #include "mail/line_ends.h"
 
 #define COPY_CHUNK	65536
+#define OPEN_MOST	200		/* copies whose files are held open: there may be more messages than descriptors */
 
 struct arrival {
 	struct mailbox	*m;		/* borrowed */
 	struct maildir_copy copy;	/* mbox: its fd is all that is used, of a file without a name */
+	uint64_t	start;		/* mbox: where in that file its octets begin */
+	bool		shared;		/* that file is another arrival's, which is freed later */
 	uint32_t	flags;
 	struct buf	keywords;	/* owned; names, a space between each two */
 	int64_t		date_s;		/* if dated; else now */
@@ -62,6 +65,31 @@ mailbox_arrive(struct mailbox *m)
 
 	a->m = m;
 	if (m->format == MAILBOX_MAILDIR ? maildir_begin(&m->maildir, &a->copy) : begin_unnamed(m, &a->copy))
+		return a;
+	mem_free(a);
+	return NULL;
+}
+
+/* One more for an mbox, behind the octets of another that has them all. */
+static struct arrival *
+arrive_behind(const struct arrival *before)
+{
+	struct arrival *a = mem_alloc(sizeof *a);
+
+	a->m = before->m;
+	a->copy.fd = before->copy.fd;
+	a->start = before->start + before->copy.octets;
+	a->shared = true;
+	return a;
+}
+
+static struct arrival *
+arrive_named(struct mailbox *m)
+{
+	struct arrival *a = mem_alloc(sizeof *a);
+
+	a->m = m;
+	if (maildir_begin_named(&m->maildir, &a->copy))
 		return a;
 	mem_free(a);
 	return NULL;
@@ -116,15 +144,16 @@ set_date(const struct arrival *a)
 	return !a->dated || futimens(a->copy.fd, t) == 0;
 }
 
+/* put_by: its file is closed. */
 static bool
-arrival_end(struct arrival *a)
+arrival_end(struct arrival *a, bool put_by)
 {
 	if (a->ended)
 		return true;
 	if (a->cr && !maildir_add(&a->copy, text("\r")))
 		return false;
-	a->ended = set_date(a)
-	    && (a->m->format == MAILBOX_MBOX || maildir_settle(&a->m->maildir, &a->copy));
+	a->ended = set_date(a) && (a->m->format == MAILBOX_MBOX
+	    || (put_by ? maildir_put_by(&a->copy) : maildir_settle(&a->m->maildir, &a->copy)));
 	return a->ended;
 }
 
@@ -133,7 +162,9 @@ arrival_free(struct arrival **a)
 {
 	if (!*a)
 		return;
-	if ((*a)->taken || (*a)->m->format == MAILBOX_MBOX)
+	if ((*a)->shared)
+		(*a)->copy.fd = -1;
+	else if ((*a)->taken || (*a)->m->format == MAILBOX_MBOX)
 		fd_close(&(*a)->copy.fd);
 	else
 		maildir_drop(&(*a)->m->maildir, &(*a)->copy);
@@ -302,7 +333,7 @@ take_mbox(struct mailbox *m, struct arrival **a, size_t n, uint32_t *uids)
 
 	for (size_t i = 0; i < n; i++) {
 		buf_init(&runs[i], 64);
-		segments_add_file(&runs[i], 0, a[i]->copy.octets);
+		segments_add_file(&runs[i], a[i]->start, a[i]->copy.octets);
 		d[i] = (struct delivery){ .fd = a[i]->copy.fd, .segments = buf_bytes(&runs[i]),
 		    .octets = a[i]->copy.octets, .date_s = a[i]->date_s };
 	}
@@ -340,7 +371,7 @@ static bool
 end_all(struct arrival **a, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!arrival_end(a[i]))
+		if (!arrival_end(a[i], false))
 			return false;
 	return true;
 }
@@ -450,24 +481,34 @@ take_copies(struct copying *c, struct arrival **a, uint32_t *out)
 	return good;
 }
 
+/* The next of them, with flags as they are in m. False: errno. */
+static bool
+copy_one(struct copying *c, struct arrival **a, size_t k)
+{
+	struct item *it = mailbox_item(c->m, c->uids[k]);
+	bool mbox = c->to->format == MAILBOX_MBOX, put_by = !mbox && k >= OPEN_MOST;
+
+	errno = ENOENT;
+	if (!it)
+		return false;
+	a[k] = mbox && k > 0 ? arrive_behind(a[k - 1]) : put_by ? arrive_named(c->to) : mailbox_arrive(c->to);
+	if (!a[k] || !copy_content(c->m, (size_t)(it - c->m->item), a[k]))
+		return false;
+	arrival_flags(a[k], it->mail.flags);
+	return !put_by || arrival_end(a[k], true);
+}
+
 static bool
 copy_contents(struct copying *c, uint32_t *out)
 {
 	struct arrival **a = mem_array(c->n, sizeof *a);
 	bool good = true;
 
-	for (size_t k = 0; good && k < c->n; k++) {
-		struct item *it = mailbox_item(c->m, c->uids[k]);
-
-		errno = ENOENT;
-		good = it && (a[k] = mailbox_arrive(c->to)) != NULL
-		    && copy_content(c->m, (size_t)(it - c->m->item), a[k]);
-		if (good)
-			arrival_flags(a[k], it->mail.flags);	/* as they are in m */
-	}
+	for (size_t k = 0; good && k < c->n; k++)
+		good = copy_one(c, a, k);
 	good = good && end_all(a, c->n) && take_copies(c, a, out);
-	for (size_t k = 0; k < c->n; k++)
-		arrival_free(&a[k]);
+	for (size_t k = c->n; k > 0; k--)
+		arrival_free(&a[k - 1]);
 	mem_free(a);
 	return good;
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: ISC */
-/* APPEND, with a fault at each of its steps: OK is said of what is there, NO of what is not, in both formats. */
+/* APPEND, with a fault at each of its steps: OK is said of what is there, NO of what is not, in both formats. COPY of many. */
 #include "mail/testing.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "base/fault.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "mail/mailbox_impl.h"
 
@@ -156,6 +158,56 @@ test_taken_off(void **state)
 	mailbox_close(&m);
 }
 
+/* More than descriptors: from an mbox, which has no file a message that could get a second name. */
+static void
+copy_many(const char *to)
+{
+	enum { MANY = 500 };
+	struct rlimit all, few = { 300, 300 };
+	struct mailbox *m = opened(), *target;
+	char spec[160], why[200], want[40];
+	struct buf b;
+	size_t *which = mem_array(MANY, sizeof *which);
+	uint32_t *uids = mem_array(MANY, sizeof *uids), left_out;
+	int fd;
+
+	buf_init(&b, 1 << 20);
+	for (size_t i = 0; i < MANY; i++) {
+		buf_fmt(&b, "From a Thu Jan  1 00:00:00 1970\nS: %zu\n\nFrom%zu\n\n", i, i * i);
+		which[i] = i;
+	}
+	snprintf(spec, sizeof spec, "%s/box", test_dir);
+	fd = open(spec, O_WRONLY | O_CLOEXEC);
+	assert_true(file_write(fd, buf_bytes(&b)));
+	close(fd);
+	assert_true(mailbox_scan(m));
+	snprintf(spec, sizeof spec, "%s:%s/other", to, test_dir);
+	target = mailbox_open(text(spec), 200, why, sizeof why);
+	assert_non_null(target);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+	few.rlim_max = all.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_true(mailbox_copy(m, which, MANY, target, uids, &left_out));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+	assert_true(mailbox_scan(target));
+	assert_int_equal(mailbox_count(target), MANY);
+	for (size_t i = 0; i < MANY; i++) {
+		assert_int_equal(uids[i], i + 1);
+		buf_clear(&b);
+		assert_true(mailbox_text(target, i, &b));
+		snprintf(want, sizeof want, "S: %zu\n\nFrom%zu\n", i, i * i);
+		assert_bytes_equal(buf_bytes(&b), text(want));
+	}
+	buf_fini(&b);
+	mem_free(which);
+	mem_free(uids);
+	mailbox_close(&target);
+	mailbox_close(&m);
+}
+
+static void test_many_to_mbox(void **state) { (void)state; copy_many("mbox"); }
+static void test_many_to_maildir(void **state) { (void)state; copy_many("maildir"); }
+
 int
 main(void)
 {
@@ -163,6 +215,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_faults, begin_maildir, test_dir_remove),
 		cmocka_unit_test_setup_teardown(test_faults, begin_mbox, test_dir_remove),
 		cmocka_unit_test_setup_teardown(test_taken_off, begin_mbox, test_dir_remove),
+		cmocka_unit_test_setup_teardown(test_many_to_mbox, begin_mbox, test_dir_remove),
+		cmocka_unit_test_setup_teardown(test_many_to_maildir, begin_mbox, test_dir_remove),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

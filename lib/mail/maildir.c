@@ -793,6 +793,24 @@ maildir_settle(struct maildir *m, struct maildir_copy *c)
 }
 
 bool
+maildir_begin_named(struct maildir *m, struct maildir_copy *c)
+{
+	*c = (struct maildir_copy){ .fd = -1 };
+	c->fd = open_named(m, c->tmp);
+	return c->fd != -1 || failed(c);
+}
+
+bool
+maildir_put_by(struct maildir_copy *c)
+{
+	c->synced = fsync(c->fd) == 0;
+	if (!c->synced)
+		return failed(c);
+	fd_close(&c->fd);
+	return true;
+}
+
+bool
 maildir_place(struct maildir *m, struct maildir_copy *c, uint32_t flags)
 {
 	char suffix[256];

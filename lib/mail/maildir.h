@@ -94,7 +94,7 @@ bool	maildir_sync(struct maildir *m, bool new, bool cur);	/* what was renamed or
 
 /* A message that gets a name when it is whole: an APPEND, or a copy. */
 struct maildir_copy {
-	int		fd;		/* owned; -1: none */
+	int		fd;		/* owned; -1: none, or it was put by */
 	int		fault;		/* errno of the step that failed; 0: none */
 	bool		named, synced, in_cur;
 	uint64_t	octets;		/* written */
@@ -102,9 +102,13 @@ struct maildir_copy {
 	char		suffix[64];
 };
 
-bool	maildir_begin(struct maildir *m, struct maildir_copy *c);	/* the three: false: errno, also in c->fault */
+bool	maildir_begin(struct maildir *m, struct maildir_copy *c);	/* these: false: errno, also in c->fault */
 bool	maildir_add(struct maildir_copy *c, struct bytes octets);
 bool	maildir_settle(struct maildir *m, struct maildir_copy *c);	/* its content is with the disk: takes long */
+/* For who has more of them than can be open: with a name in tmp/ from the start, and, instead of maildir_settle, synced
+ * and closed until it gets its name. */
+bool	maildir_begin_named(struct maildir *m, struct maildir_copy *c);
+bool	maildir_put_by(struct maildir_copy *c);
 /* Gives it its name: in new/ without flags, else in cur/. */
 bool	maildir_place(struct maildir *m, struct maildir_copy *c, uint32_t flags);
 /* The same for a second link to a message of another Maildir. False: errno; EXDEV, EMLINK, EPERM, EOPNOTSUPP:
