@@ -886,7 +886,7 @@ def test_alpine_meanwhile(shared_suite, home):
 
 def test_aerc(shared_suite, home):
     """It idles, and shows what comes at once."""
-    need(("aerc", "aerc"), ("tmux", "tmux"))
+    need(("aerc", "aerc"), ("less", "less"), ("tmux", "tmux"))
     address, inbox = filled(shared_suite, "aerc")
     conf = home / ".config" / "aerc"
     conf.mkdir(parents=True)

@@ -230,7 +230,7 @@ def s_nail(v):
 
 
 def aerc(v):
-    need(("aerc", "aerc"), ("tmux", "tmux"))
+    need(("aerc", "aerc"), ("less", "less"), ("tmux", "tmux"))
     conf = v.home / ".config" / "aerc"
     conf.mkdir(parents=True, exist_ok=True)
     for file in ("aerc.conf", "binds.conf"):
