@@ -272,16 +272,17 @@ end_check(struct link *k, LDAPMessage *m)
 	line_checked(k->line, v, words);
 }
 
+/* Of what has to go well before anything can be asked: what comes next, or the end. */
 static void
-end_bind(struct link *k, LDAPMessage *m)
+end_step(struct link *k, LDAPMessage *m, const char *what, void (*next)(struct link *))
 {
 	char words[DIRECTORY_WHY], why[DIRECTORY_WHY + 64];
 
 	if (take_result(k, m, words, sizeof words) == LDAP_SUCCESS) {
-		ready(k);
+		next(k);
 		return;
 	}
-	snprintf(why, sizeof why, "ldap_bind_dn cannot bind: %s", words);
+	snprintf(why, sizeof why, "%s: %s", what, words);
 	lost(k, why);
 }
 
@@ -309,19 +310,6 @@ begin_tls(struct link *k)
 		lost(k, "something came behind the answer to StartTLS");
 }
 
-static void
-end_start_tls(struct link *k, LDAPMessage *m)
-{
-	char words[DIRECTORY_WHY], why[DIRECTORY_WHY + 64];
-
-	if (take_result(k, m, words, sizeof words) == LDAP_SUCCESS) {
-		begin_tls(k);
-		return;
-	}
-	snprintf(why, sizeof why, "StartTLS: %s", words);
-	lost(k, why);
-}
-
 /* One message. Whatever comes at a time when it makes no sense ends the connection. */
 static void
 take_message(struct link *k, int type, LDAPMessage *m)
@@ -335,9 +323,9 @@ take_message(struct link *k, int type, LDAPMessage *m)
 	else if (k->state == CHECKING && type == LDAP_RES_BIND)
 		end_check(k, m);
 	else if (k->state == BINDING && type == LDAP_RES_BIND)
-		end_bind(k, m);
+		end_step(k, m, "ldap_bind_dn cannot bind", ready);
 	else if (k->state == STARTING_TLS && type == LDAP_RES_EXTENDED)
-		end_start_tls(k, m);
+		end_step(k, m, "StartTLS", begin_tls);
 	else
 		lost(k, "it says what nobody has asked");
 }
