@@ -81,6 +81,9 @@ enum mech_result mech_start(struct mech *m, struct bytes name, const struct mech
 enum mech_result mech_step(struct mech *m, struct bytes response, struct bytes *challenge);
 enum mech_result mech_go_on(struct mech *m, const struct mech_keys *keys, struct bytes *challenge);
 struct bytes	 mech_user(const struct mech *m);
+/* Whom it wants to be (RFC 4616 section 2, RFC 5801 section 4): with MECH_CREDENTIALS and MECH_KEYS. Empty: it does not say.
+ * That this is mech_user's own account is for the caller to see to. */
+struct bytes	 mech_wanted(const struct mech *m);
 struct bytes	 mech_password(const struct mech *m);
 
 /* ---- gssapi.c ---- */

@@ -31,22 +31,12 @@ bearer_tell(struct exchange *e)
 	buf_fini(&error);
 }
 
-/* The client's own name leads to the same account as the token's, upper and lower case as accounts_get has it; or it said none.
- * What PAM would say of a system user's account nobody can ask it without his password: so none of them. */
+/* What PAM would say of a system user's account nobody can ask it without his password: so none of them. */
 static enum verdict
 find_owner(struct exchange *e)
 {
-	enum verdict v = accounts_get(e->all->accounts, e->owner, e->arena, &e->account);
-	struct account claimed;
+	enum verdict v = lookup_named(e, e->owner, e->user);
 
-	if (v != NO && e->user.n > 0) {
-		enum verdict own = accounts_get(e->all->accounts, e->user, e->arena, &claimed);
-
-		if (v == YES && own == YES && !bytes_eq(claimed.name, e->account.name))
-			own = NO;
-		if (v == YES)
-			v = own;
-	}
 	return v == YES && (e->account.system || e->account.state != ACCOUNT_ACTIVE) ? NO : v;
 }
 

@@ -26,6 +26,7 @@ struct exchange {
 	struct turns	*turns;		/* borrowed: turn is one of these; NULL: it has asked for none */
 	struct timer	 timer;		/* until it expires, or until a failure is told */
 	struct bytes	 protocol, mechanism, client, session, tls, user;	/* in the arena */
+	struct bytes	 wanted;	/* in the arena: the authorization identity, RFC 4422 section 2; empty: it says none */
 	struct bytes	 addresses;	/* in the arena: of the client's certificate; empty: it has shown none */
 	struct bytes	 owner;		/* in the arena: whose the token is */
 	struct account	 account;	/* in the arena, and in lookup's memo; set when there is one */
@@ -75,6 +76,9 @@ void	exchange_go_on(struct exchange *e, enum mech_result r, struct bytes challen
 void	lookup_known(void *exchange);		/* lookup.done: the directory has answered */
 /* Calls found with what find says: at once, or when the directory has answered what it wants. */
 void	exchange_find(struct exchange *e, enum verdict (*find)(struct exchange *), void (*found)(struct exchange *, enum verdict));
+/* The account of this name, into e->account; NO also where wanted (empty: nothing is) is the name of another, upper and lower case
+ * as accounts_get has it. */
+enum verdict lookup_named(struct exchange *e, struct bytes name, struct bytes wanted);
 /* The account of what the mechanism came to: it has a password, it needs keys, it leaves it to the certificate, it has shown
  * who the client is. */
 void	look_for_password(struct exchange *e);

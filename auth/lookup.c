@@ -39,17 +39,33 @@ exchange_find(struct exchange *e, enum verdict (*find)(struct exchange *), void 
 	lookup_known(e);
 }
 
-/* By the name that the mechanism has. */
+/* Nobody acts for another account; but one may be written in several ways: so both are looked up. */
+enum verdict
+lookup_named(struct exchange *e, struct bytes name, struct bytes wanted)
+{
+	enum verdict v = accounts_get(e->all->accounts, name, e->arena, &e->account), other;
+	struct account own;
+
+	if (v == NO || wanted.n == 0 || bytes_eq(wanted, name))
+		return v;
+	other = accounts_get(e->all->accounts, wanted, e->arena, &own);
+	if (v == YES && other == YES && !bytes_eq(own.name, e->account.name))
+		return NO;
+	return v == YES ? other : v;
+}
+
 static enum verdict
 find_user(struct exchange *e)
 {
-	return accounts_get(e->all->accounts, e->user, e->arena, &e->account);
+	return lookup_named(e, e->user, e->wanted);
 }
 
+/* By the name that the mechanism has. */
 static void
 find_mech_user(struct exchange *e, void (*found)(struct exchange *, enum verdict))
 {
 	e->user = arena_copy(e->arena, mech_user(e->mech));
+	e->wanted = arena_copy(e->arena, mech_wanted(e->mech));
 	exchange_find(e, find_user, found);
 }
 

@@ -38,7 +38,7 @@ struct mech {
 	struct gssapi	*gssapi;	/* owned; NULL: another mechanism */
 	sasl_callback_t	 calls[3];
 	char		 protocol[16];
-	struct buf	 user, password;
+	struct buf	 user, wanted, password;
 	bool		 noted;		/* the two are what the client claims */
 	enum kind	 kind;
 	bool		 plus;		/* the name says that the channel is bound to */
@@ -126,7 +126,7 @@ look_up(void *global, sasl_server_params_t *params, unsigned flags, const char *
 
 	(void)global;
 	if (flags & SASL_AUXPROP_AUTHZID)
-		return SASL_OK;				/* it needs no keys: refuse_proxy */
+		return SASL_OK;				/* it needs no keys: note_wanted */
 	if (!m || !bytes_eq(bytes_of(user, n), buf_bytes(&m->user)))
 		return SASL_NOUSER;
 	rest = buf_bytes(&m->secrets);			/* name NUL value NUL ... */
@@ -218,13 +218,21 @@ note_password(sasl_conn_t *conn, void *context, const char *user, const char *pa
 	return m->noted ? SASL_OK : SASL_BADAUTH;
 }
 
-/* Nobody acts for another account. */
+/* Whom the client wants to be: whether that is its own account is looked up elsewhere, before it is let in; of SCRAM it has been, by
+ * what claim has read in the message. */
 static int
-refuse_proxy(sasl_conn_t *conn, void *context, const char *requested, unsigned rlen,
+note_wanted(sasl_conn_t *conn, void *context, const char *requested, unsigned rlen,
     const char *identity, unsigned alen, const char *realm, unsigned urlen, struct propctx *props)
 {
-	(void)conn, (void)context, (void)realm, (void)urlen, (void)props;
-	return bytes_eq(bytes_of(requested, rlen), bytes_of(identity, alen)) ? SASL_OK : SASL_NOAUTHZ;
+	struct bytes wanted = bytes_of(requested, rlen);
+	struct mech *m = context;
+
+	(void)conn, (void)realm, (void)urlen, (void)props;
+	if (bytes_eq(wanted, bytes_of(identity, alen)))
+		return SASL_OK;
+	if (m->kind == SHOWS)
+		buf_add(&m->wanted, wanted);
+	return !m->wanted.full && bytes_eq(wanted, buf_bytes(&m->wanted)) ? SASL_OK : SASL_NOAUTHZ;
 }
 
 static const sasl_callback_t library_calls[] = {
@@ -293,11 +301,12 @@ mech_new(struct bytes protocol)
 
 	(void)bytes_to_text(protocol, m->protocol, sizeof m->protocol);
 	buf_init(&m->user, ACCOUNT_NAME_MAX);
+	buf_init(&m->wanted, ACCOUNT_NAME_MAX);
 	buf_init(&m->password, ACCOUNT_PASSWORD_MAX);
 	buf_init(&m->message, MESSAGE_MAX);
 	buf_init(&m->secrets, SECRETS_MAX);
 	m->calls[0] = (sasl_callback_t){ SASL_CB_SERVER_USERDB_CHECKPASS, (callback)(void *)note_password, m };
-	m->calls[1] = (sasl_callback_t){ SASL_CB_PROXY_POLICY, (callback)(void *)refuse_proxy, m };
+	m->calls[1] = (sasl_callback_t){ SASL_CB_PROXY_POLICY, (callback)(void *)note_wanted, m };
 	m->calls[2] = (sasl_callback_t){ SASL_CB_LIST_END, NULL, NULL };
 	if (sasl_server_new("hermod", fqdn, NULL, NULL, NULL, m->calls, 0, &m->conn) != SASL_OK
 	    || sasl_server_start(m->conn, SEED, NULL, 0, &out, &n) != SASL_CONTINUE)
@@ -314,6 +323,7 @@ mech_free(struct mech **m)
 		sasl_dispose(&(*m)->conn);
 	gssapi_free(&(*m)->gssapi);
 	buf_wipe(&(*m)->user);
+	buf_wipe(&(*m)->wanted);
 	buf_wipe(&(*m)->password);
 	buf_wipe(&(*m)->message);
 	buf_wipe(&(*m)->secrets);
@@ -329,7 +339,7 @@ is_user(const struct mech *m)
 {
 	const void *user = NULL;
 
-	return sasl_getprop(m->conn, SASL_USERNAME, &user) == SASL_OK && user && m->asked
+	return sasl_getprop(m->conn, SASL_AUTHUSER, &user) == SASL_OK && user && m->asked
 	    && bytes_eq(text(user), buf_bytes(&m->user));
 }
 
@@ -383,7 +393,7 @@ claim(struct mech *m, struct bytes message)
 	struct scram_claim c;
 
 	buf_add(&m->message, message);
-	if (m->message.full || (m->kind == SCRAM ? !scram_claim(message, &c, &m->user) || !binds_right(m, &c)
+	if (m->message.full || (m->kind == SCRAM ? !scram_claim(message, &c, &m->user, &m->wanted) || !binds_right(m, &c)
 	    : !cram_md5_claim(message, &m->user)))
 		return MECH_FAILED;
 	m->asked = true;
@@ -522,6 +532,12 @@ struct bytes
 mech_user(const struct mech *m)
 {
 	return buf_bytes(&m->user);
+}
+
+struct bytes
+mech_wanted(const struct mech *m)
+{
+	return buf_bytes(&m->wanted);
 }
 
 struct bytes

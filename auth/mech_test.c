@@ -44,17 +44,18 @@ static const struct mech_channel no_channel = { NONE, NONE };
 static void
 test_plain(void **state)
 {
-	const struct { struct bytes initial; enum mech_result want; const char *user; struct bytes password; } cases[] = {
-		{ OCTETS("\0anna@a.example\0secret"), MECH_CREDENTIALS, "anna@a.example", OCTETS("secret") },
-		{ OCTETS("\0tim\0tanstaaf\ttanstaaf"), MECH_CREDENTIALS, "tim", OCTETS("tanstaaf\ttanstaaf") },
-		{ OCTETS("tim\0tim\0x"), MECH_CREDENTIALS, "tim", OCTETS("x") },
-		{ OCTETS("Ursel\0Kurt\0xipj3plmq"), MECH_FAILED, NULL, NONE },	/* for another */
-		{ OCTETS(""), MECH_FAILED, NULL, NONE },
-		{ OCTETS("\0"), MECH_FAILED, NULL, NONE },
-		{ OCTETS("\0tim"), MECH_FAILED, NULL, NONE },
-		{ OCTETS("\0tim\0"), MECH_CREDENTIALS, "tim", OCTETS("") },
-		{ OCTETS("\0\0x"), MECH_FAILED, NULL, NONE },
-		{ OCTETS("\0tim\0x\0y"), MECH_FAILED, NULL, NONE },
+	const struct { struct bytes initial; enum mech_result want; const char *user; struct bytes password; const char *wanted; } cases[] = {
+		{ OCTETS("\0anna@a.example\0secret"), MECH_CREDENTIALS, "anna@a.example", OCTETS("secret"), NULL },
+		{ OCTETS("\0tim\0tanstaaf\ttanstaaf"), MECH_CREDENTIALS, "tim", OCTETS("tanstaaf\ttanstaaf"), NULL },
+		{ OCTETS("tim\0tim\0x"), MECH_CREDENTIALS, "tim", OCTETS("x"), NULL },
+		{ OCTETS("Ursel\0Kurt\0xipj3plmq"), MECH_CREDENTIALS, "Kurt", OCTETS("xipj3plmq"), "Ursel" },	/* are they the same? not for it to say */
+		{ OCTETS("tim@A.EXAMPLE\0tim@a.example\0x"), MECH_CREDENTIALS, "tim@a.example", OCTETS("x"), "tim@A.EXAMPLE" },
+		{ OCTETS(""), MECH_FAILED, NULL, NONE, NULL },
+		{ OCTETS("\0"), MECH_FAILED, NULL, NONE, NULL },
+		{ OCTETS("\0tim"), MECH_FAILED, NULL, NONE, NULL },
+		{ OCTETS("\0tim\0"), MECH_CREDENTIALS, "tim", OCTETS(""), NULL },
+		{ OCTETS("\0\0x"), MECH_FAILED, NULL, NONE, NULL },
+		{ OCTETS("\0tim\0x\0y"), MECH_FAILED, NULL, NONE, NULL },
 	};
 
 	(void)state;
@@ -76,6 +77,7 @@ test_plain(void **state)
 			if (r == MECH_CREDENTIALS) {
 				assert_true(bytes_eq(mech_user(m), text(cases[i].user)));
 				assert_true(bytes_eq(mech_password(m), cases[i].password));
+				assert_true(bytes_eq(mech_wanted(m), text(cases[i].wanted)));
 			}
 			mech_free(&m);
 		}
@@ -236,6 +238,7 @@ scram(const char *name, const struct mech_channel *has, const char *gs2, struct 
 		r = mech_step(m, first, &challenge);
 	if (r == MECH_KEYS) {
 		assert_true(bytes_eq(mech_user(m), text(user)));
+		assert_true(bytes_eq(mech_wanted(m), text(strstr(gs2, "a=bert") ? "bert" : strstr(gs2, "a=") ? "anna" : "")));
 		r = mech_go_on(m, &keys, &challenge);
 	}
 	if (r == MECH_MORE) {
@@ -262,7 +265,7 @@ test_scram(void **state)
 		{ "SCRAM-SHA-256", &no_channel, "n,,", NONE, "pencils", MECH_FAILED },
 		{ "SCRAM-SHA-1", &no_channel, "n,,", NONE, "", MECH_FAILED },
 		{ "SCRAM-SHA-256", &no_channel, "n,a=anna,", NONE, PASSWORD, MECH_PASSED },
-		{ "SCRAM-SHA-256", &no_channel, "n,a=bert,", NONE, PASSWORD, MECH_FAILED },	/* for another */
+		{ "SCRAM-SHA-256", &no_channel, "n,a=bert,", NONE, PASSWORD, MECH_PASSED },	/* who that is, was for others to look up */
 		{ "SCRAM-SHA-256", &no_channel, "y,,", NONE, PASSWORD, MECH_PASSED },
 		{ "SCRAM-SHA-256", &channel, "y,,", NONE, PASSWORD, MECH_FAILED },	/* somebody took -PLUS off the list */
 		{ "SCRAM-SHA-256-PLUS", &channel, "p=tls-exporter,,", channel.exporter, PASSWORD, MECH_PASSED },

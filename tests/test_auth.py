@@ -103,6 +103,11 @@ def test_right_password_among_wrong_ones(suite):
     (b"\0anna@hermod.test\0correct horse", True),
     (b"anna@hermod.test\0anna@hermod.test\0correct horse", True),
     (b"bert@hermod.test\0anna@hermod.test\0correct horse", False),	# for another
+    (b"anna@HERMOD.test\0anna@hermod.test\0correct horse", True),
+    (b"Anna@hermod.test\0ANNA@hermod.test\0correct horse", True),
+    (b"anna\0anna@hermod.test\0correct horse", False),
+    (b"nobody@hermod.test\0anna@hermod.test\0correct horse", False),
+    (b"a" * 400 + b"\0anna@hermod.test\0correct horse", False),
     (b"\0anna@hermod.test\0correct horse\0", False),
     (b"\0anna@hermod.test\0correct horse\0x", False),
     (b"\0anna@hermod.test\0correct horse\tuser=bert", False),	# CVE-2008-1218

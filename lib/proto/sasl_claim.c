@@ -39,15 +39,18 @@ sasl_name_decode(struct bytes s, struct buf *out)
 }
 
 bool
-scram_claim(struct bytes message, struct scram_claim *out, struct buf *user)
+scram_claim(struct bytes message, struct scram_claim *out, struct buf *user, struct buf *wanted)
 {
 	struct bytes rest = message, other, name;
 
 	buf_clear(user);
+	buf_clear(wanted);
 	if (bytes_find(message, '\0') < message.n || !take_flag(&rest, out))
 		return false;
-	other = bytes_cut(&rest, ',');			/* whom it wants to act for */
+	other = bytes_cut(&rest, ',');
 	if (other.n > 0 && !bytes_starts(other, text("a=")))
+		return false;
+	if (other.n > 2 && !sasl_name_decode(bytes_skip(other, 2), wanted))
 		return false;
 	name = bytes_cut(&rest, ',');
 	return bytes_starts(name, text("n=")) && bytes_starts(rest, text("r=")) && sasl_name_decode(bytes_skip(name, 2), user);

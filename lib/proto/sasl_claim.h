@@ -21,8 +21,9 @@ struct scram_claim {
 	struct bytes	binding;	/* SCRAM_BINDS: its name, "tls-exporter"; borrowed from the message */
 };
 
-/* The user goes into *user, decoded. False: no such message, or a user too long for it. */
-bool	scram_claim(struct bytes message, struct scram_claim *out, struct buf *user);
+/* The user goes into *user, and whom it wants to be into *wanted (empty: it does not say), decoded. False: no such message, or
+ * one of them too long. */
+bool	scram_claim(struct bytes message, struct scram_claim *out, struct buf *user, struct buf *wanted);
 bool	cram_md5_claim(struct bytes message, struct buf *user);
 /* saslname of RFC 5801 section 4, appended. False: none, empty, or too long. */
 bool	sasl_name_decode(struct bytes s, struct buf *out);
