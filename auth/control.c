@@ -54,8 +54,11 @@ static void
 clear(struct control *k, const struct admin *a, uint32_t id, const struct ipc_penalty_clear *ask)
 {
 	struct ipc_penalty_cleared m = { 0 };
+	struct arena *arena = arena_new(8 * ACCOUNT_NAME_MAX + 4096);
 
-	m.n = ask->all ? penalty_clear_all(k->penalties) : penalty_clear(k->penalties, ask->name);
+	m.n = ask->all ? penalty_clear_all(k->penalties)
+	    : penalty_clear(k->penalties, ask->name.n > ACCOUNT_NAME_MAX ? ask->name : account_spelling(ask->name, arena));
+	arena_free(&arena);
 	log_info("uid %u clears penalties of %s: %u", (unsigned)a->uid, ask->all ? "all" : log_text(ask->name), (unsigned)m.n);
 	keeper_changed(k->keeper);
 	ipc_put_penalty_cleared(&k->out, id, &m);

@@ -58,6 +58,13 @@ exchange_log(const struct exchange *e, const char *result)
 	    log_value(e->user), log_value(e->client), log_value(e->mechanism), tls, log_text(e->tls), tls[0] ? "\"" : "", result);
 }
 
+/* However he writes it, it is the same user who fails. */
+struct bytes
+exchange_spelling(const struct exchange *e)
+{
+	return account_spelling(e->user, e->arena);
+}
+
 void
 exchange_answer(struct exchange *e, struct ipc_auth_step *step)
 {
@@ -87,7 +94,7 @@ exchange_unavailable(struct exchange *e)
 void
 exchange_failed(struct exchange *e)
 {
-	uint64_t wait_ms = penalty_failed(e->all->penalties, e->client, e->user, clock_mono_ms());
+	uint64_t wait_ms = penalty_failed(e->all->penalties, e->client, exchange_spelling(e), clock_mono_ms());
 	uint64_t now_us = clock_mono_us(), left_us = penalty_left(wait_ms, now_us - e->asked_us);
 
 	keeper_changed(e->all->keeper);
@@ -157,7 +164,7 @@ passed_without_session(struct exchange *e)
 static void
 passed(struct exchange *e)
 {
-	penalty_passed(e->all->penalties, e->client, e->user, clock_mono_ms());
+	penalty_passed(e->all->penalties, e->client, exchange_spelling(e), clock_mono_ms());
 	keeper_changed(e->all->keeper);
 	mech_free(&e->mech);
 	buf_wipe(&e->token);

@@ -62,9 +62,10 @@ struct exchanges {
 	struct ipc_out	 out;
 };
 
-/* ---- exchange.c; each but the first three may free the exchange ---- */
+/* ---- exchange.c; each but the first four may free the exchange ---- */
 
 void	exchange_log(const struct exchange *e, const char *result);
+struct bytes exchange_spelling(const struct exchange *e);	/* of user; in the arena */
 void	exchange_answer(struct exchange *e, struct ipc_auth_step *step);
 void	exchange_failed(struct exchange *e);	/* the same words for all that can be wrong, some time later for who tries often */
 void	exchange_unavailable(struct exchange *e);

@@ -76,7 +76,7 @@ ask_turn(struct exchange *e, struct turns *t, void (*run)(void *arg))
 {
 	e->turns = t;
 	timer_set(&e->timer, TURN_MS);
-	turn_ask(t, &e->turn, e->client, e->user, run, e);
+	turn_ask(t, &e->turn, e->client, exchange_spelling(e), run, e);
 }
 
 /* Who is asked about passwords may know users who have no mailbox here. */
@@ -218,11 +218,12 @@ give_keys(struct exchange *e, struct bytes *challenge)
 	struct mech_keys keys = { e->account.scram_sha_1, e->account.scram_sha_256, text(NULL) };
 	struct bytes secret = plain_secret(e);
 	struct account nobody = { 0 }, ignored = { 0 };
+	struct bytes name = exchange_spelling(e);	/* that somebody has, too, has one salt however it is written */
 
-	account_fake_keys(e->all->secret, e->user, e->arena, &nobody);
+	account_fake_keys(e->all->secret, name, e->arena, &nobody);
 	/* Where some have to be made, as much is done for every name. */
 	if ((s->sasldb_file[0] != '\0' || s->allow_plain_passwords) && bytes_case_starts(e->mechanism, text("SCRAM-")))
-		account_make_keys(e->all->secret, e->user, secret.n > 0 ? secret : text("nobody"),
+		account_make_keys(e->all->secret, name, secret.n > 0 ? secret : text("nobody"),
 		    bytes_case_starts(e->mechanism, text("SCRAM-SHA-256")), e->arena, secret.n > 0 ? &nobody : &ignored);
 	if (!e->known || keys.scram_sha_1.n == 0)
 		keys.scram_sha_1 = nobody.scram_sha_1;

@@ -3,13 +3,18 @@
 import base64
 import os
 import poplib
+import re
 import threading
 import time
 
 import pytest
 
+from hermodtest.alone import Alone
 from hermodtest.proc import wait_for
+from hermodtest.scram import Scram
 from hermodtest.suite import patience
+
+OK, FAILED = 2, 3
 
 
 def refusal(s, user, password):
@@ -286,3 +291,79 @@ def test_pam_that_fails(make_suite):
 
 def test_no_pam_without_system_accounts(suite):
     assert suite.pids("pam") == []
+
+
+# ---- one name in several spellings
+
+def spellings(user):
+    return [f"{user}@xn--bcher-kva.example", f"{user.title()}@XN--BCHER-KVA.Example", f"{user}@bücher.example", f"{user}@BÜCHER.example"]
+
+
+SPELLINGS = spellings("anna")
+
+
+def with_umlauts(folder):
+    """auth alone, with accounts of a domain that people write in letters of its own (RFC 5890)."""
+    os.makedirs(folder / "auth")
+    (folder / "accounts").write_text("".join(f"{user}@xn--bcher-kva.example password={{PLAIN}}secret\n" for user in ("anna", "bert")))
+    return Alone("auth", {"hostname": "mx.hermod.test", "account_map": f"text:{folder}/accounts", "mail_directory": folder, "system_accounts": False,
+                          "mail_uid": 1000, "mail_gid": 1000, "first_uid": 1, "allow_plain_passwords": True,
+                          "auth_mechanisms": ["PLAIN", "SCRAM-SHA-256"]},
+                 asks={"become": lambda name, values: ("ticket_kept", {}), "fetch": lambda name, values: None},
+                 asked_by=["imap-login"], files={"auth_directory": folder / "auth"})
+
+
+@pytest.fixture(scope="module")
+def umlauts(tmp_path_factory):
+    auth = with_umlauts(tmp_path_factory.mktemp("umlauts"))
+    yield auth
+    auth.end()
+
+
+def begin(auth, mechanism, initial):
+    return auth.answer(auth.ask("imap-login", "auth_start", protocol="imap", mechanism=mechanism, client="192.0.2.1", session_id="s", secure=1,
+                                has_initial=1, initial=initial))
+
+
+def by_plain(auth, user, who="", password="secret"):
+    return begin(auth, "PLAIN", f"{who}\0{user}\0{password}")
+
+
+def by_scram(auth, user, who=""):
+    client = Scram("SCRAM-SHA-256", user, "secret", authzid=who)
+    said = begin(auth, "SCRAM-SHA-256", client.first())
+    said = auth.answer(auth.ask("imap-login", "auth_more", exchange=said["exchange"], response=client.last(said["challenge"])))
+    return said if said["result"] == FAILED else auth.answer(auth.ask("imap-login", "auth_more", exchange=said["exchange"])), client.salt
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_domain_in_letters_of_its_own(umlauts, spelling):
+    """hermod account, router and tables have A-labels; a person has what stands in his address."""
+    for said in (by_plain(umlauts, spelling), by_scram(umlauts, spelling)[0]):
+        assert said["result"] == OK and said["account"].decode() == SPELLINGS[0]
+    assert by_plain(umlauts, spelling.lower().replace("cher", "char"))["result"] == FAILED
+
+
+@pytest.mark.parametrize("how", [by_plain, lambda *a: by_scram(*a)[0]], ids=["PLAIN", "SCRAM"])
+def test_to_be_himself_in_another_spelling(umlauts, how):
+    """RFC 4616 section 2: the two are the same identity where the account is."""
+    for who in SPELLINGS:
+        for user in SPELLINGS:
+            said = how(umlauts, user, who)
+            assert said["result"] == OK and said["account"].decode() == SPELLINGS[0]
+    for who in ("bert@xn--bcher-kva.example", "nobody@bücher.example", "anna", "anna@hermod.test", "@bücher.example"):
+        assert how(umlauts, SPELLINGS[0], who)["result"] == FAILED, who
+
+
+def test_nobody_in_several_spellings(tmp_path):
+    """As of who is somebody: one salt, and one count of failures."""
+    auth = with_umlauts(tmp_path)
+    try:
+        for name in ("anna", "nobody"):
+            assert len({by_scram(auth, s, "bert@hermod.test")[1] for s in spellings(name)}) == 1
+        assert by_scram(auth, "nobody@hermod.test")[1] != by_scram(auth, "nobody@bücher.example")[1]
+    finally:
+        auth.end()
+    kept = (tmp_path / "auth" / "penalties").read_text()
+    assert set(re.findall(r"^account (\d+) \S+ (\S+)$", kept, re.M)) == {("1", "nobody@hermod.test"), ("4", SPELLINGS[0]),
+                                                                         ("5", spellings("nobody")[0])}

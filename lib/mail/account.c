@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "mail/account.h"
+#include "proto/idna.h"
+#include "proto/smtp_address.h"
 
 /* ---- a row ------------------------------------------------------------------------- */
 
@@ -338,15 +340,31 @@ get_system(struct accounts *a, struct bytes name, struct arena *arena, struct ac
 	return YES;
 }
 
-/* Local parts are matched as they are, then in lower case; domains always in lower case. */
+/* Local parts are matched as they are, then in lower case; domains always as router, `hermod account` and settings have them: a
+ * person may type U-labels, which his mail program sends as they are. */
 static struct bytes
-lower(struct bytes s, size_t from, struct arena *arena)
+spelling(struct bytes name, bool lower_local, struct arena *arena)
 {
-	unsigned char *p = arena_alloc(arena, s.n + 1);
+	size_t at = bytes_rfind(name, '@'), head = at < name.n ? at + 1 : at;
+	struct bytes local = bytes_head(name, head), domain = bytes_skip(name, head);
+	unsigned char *p;
 
-	for (size_t i = 0; i < s.n; i++)
-		p[i] = i < from ? s.p[i] : ascii_lower(s.p[i]);
-	return bytes_of(p, s.n);
+	if (lower_local)
+		local = smtp_lower(local, arena);
+	if (!idna_ascii(domain, arena, &domain))
+		domain = smtp_lower(domain, arena);
+	p = arena_alloc(arena, local.n + domain.n + 1);
+	if (local.n > 0)
+		memcpy(p, local.p, local.n);
+	if (domain.n > 0)
+		memcpy(p + local.n, domain.p, domain.n);
+	return bytes_of(p, local.n + domain.n);
+}
+
+struct bytes
+account_spelling(struct bytes name, struct arena *arena)
+{
+	return spelling(name, true, arena);
 }
 
 static enum verdict
@@ -372,8 +390,8 @@ accounts_directory_name(struct bytes name, struct arena *arena, struct bytes *ou
 {
 	if (!is_name(name) || bytes_has_control(name) || bytes_find(name, ' ') < name.n)
 		return false;
-	*out = lower(name, 0, arena);
-	return true;
+	*out = account_spelling(name, arena);
+	return out->n <= ACCOUNT_NAME_MAX;
 }
 
 void
@@ -410,11 +428,13 @@ accounts_get(struct accounts *a, struct bytes name, struct arena *arena, struct 
 
 	if (!is_name(name))
 		return NO;
-	as_is = lower(name, bytes_rfind(name, '@'), arena);
+	as_is = spelling(name, false, arena);
+	if (!is_name(as_is))		/* in A-labels it may be longer */
+		return NO;
 	v = get_any(a, as_is, arena, out);
 	if (v != NO)
 		return v;
-	all = lower(name, 0, arena);
+	all = spelling(name, true, arena);
 	if (!bytes_eq(all, as_is))
 		v = get_any(a, all, arena, out);
 	return v == NO ? get_directory(a, all, arena, out) : v;

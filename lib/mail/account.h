@@ -88,9 +88,12 @@ struct accounts;	/* opened tables */
 
 struct accounts	*accounts_open(const struct account_settings *s, char *why, size_t cap);
 void		 accounts_close(struct accounts **a);
+/* The one spelling by which a login name is counted, and compared without a look at the tables: its domain in A-labels (RFC 5890),
+ * where it is one, and all of it in lower case. In the arena. */
+struct bytes	 account_spelling(struct bytes name, struct arena *arena);
 /* By login name (full address; or a bare name): in account_map, in sasldb_file, or where the name is bare in passwd_file, then in the directory.
- * The tables are asked for the local part as it is, then in lower case; the directory for all of it in lower case alone: it may
- * take Anna for anna, and they must not become two accounts. YES: *out is in the arena, and in the memo. */
+ * The tables are asked for the local part as it is, then in lower case; the directory for account_spelling alone: it may
+ * take Anna for anna, and they must not become two accounts. Domains are A-labels in lower case in either. YES: *out is in the arena, and in the memo. */
 enum verdict	 accounts_get(struct accounts *a, struct bytes name, struct arena *arena, struct account *out);
 /* From now on what the directory has said is in this memo, and what it is to be asked for is put there; borrowed until the
  * next call. NULL, as at the start: what only the directory can know is not sure. */

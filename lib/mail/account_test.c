@@ -87,6 +87,31 @@ test_mailboxes(void **state)
 	arena_free(&arena);
 }
 
+static const struct { const char *name, *want; } spellings[] = {
+	{ "Anna@A.Example", "anna@a.example" },
+	{ "Anna", "anna" },
+	{ "anna@b\xc3\xbc" "cher.example", "anna@xn--bcher-kva.example" },
+	{ "anna@B\xc3\x9c" "CHER.example", "anna@xn--bcher-kva.example" },
+	{ "anna@XN--BCHER-KVA.example", "anna@xn--bcher-kva.example" },
+	{ "\xc3\x89mile@a.example", "\xc3\x89mile@a.example" },	/* of ASCII alone is it known here what is lower case */
+	{ "anna@b\xc3.Example", "anna@b\xc3.example" },		/* no domain; and nobody's */
+	{ "a@b@C..D", "a@b@c..d" },
+	{ "anna@", "anna@" },
+	{ "", "" },
+};
+
+static void
+test_spellings(void **state)
+{
+	struct arena *arena = arena_new(1 << 20);
+
+	(void)state;
+	for (size_t i = 0; i < LEN(spellings); i++)
+		if (!bytes_eq(account_spelling(text(spellings[i].name), arena), text(spellings[i].want)))
+			fail_msg("%s", spellings[i].name);
+	arena_free(&arena);
+}
+
 static const struct { const char *pattern; bool ok; } patterns[] = {
 	{ "maildir:~/Maildir", true },
 	{ "mbox:/var/mail/%u", true },
@@ -267,6 +292,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_mailboxes),
+		cmocka_unit_test(test_spellings),
 		cmocka_unit_test(test_patterns),
 		cmocka_unit_test(test_passwords),
 		cmocka_unit_test(test_time),
