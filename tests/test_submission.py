@@ -286,6 +286,58 @@ def test_from_in_disguise(suite, context, head):
     c.quit()
 
 
+# ---- who has sent it, and who has sent it again: RFC 5322 sections 3.6.2, 3.6.6
+
+OTHERS_GOOD = [[f"Sender: {ANNA}"], ["Sender: Anna <info@hermod.test>"], ["Sender: (on a journey)\r\n news@other.test"],
+               [f"Resent-From: {ANNA}"], [f"Resent-From: {ANNA}, info@hermod.test", "Resent-Sender: team@hermod.test"],
+               # sent again by somebody else before: what is below is not anna's to say, nor to leave out
+               [f"Resent-From: {ANNA}", "Resent-Date: Thu, 26 Nov 2026 10:00:00 +0000", f"Resent-From: {BERT}", f"Resent-Sender: {ANNA}"],
+               [f"Resent-From: {ANNA}", f"Resent-From: {BERT}"]]
+OTHERS_BAD = [[f"Sender: {BERT}"], [f"sender : Anna <{BERT}>"], [f'Sender: "{ANNA}" <{BERT}>'], [f"Sender:\r\n {BERT}"], ["garbage", f"Sender: {BERT}"],
+              ["Sender: nobody@hermod.test"], ["Sender: anna@example.com"], [f"Resent-From: {BERT}"], [f"Resent-From: {ANNA}, {BERT}"],
+              [f"Resent-Sender: {BERT}"], [f"Resent-From: {ANNA}", f"Resent-Sender: {BERT}"], [f"Resent-From: {BERT}", f"Resent-From: {ANNA}"],
+              [f"Resent-From: {BERT}", "X-A: b", f"Resent-From: {ANNA}"]]
+OTHERS_BROKEN = [["Sender: anna"], ["Sender: "], [f"Sender: {ANNA}, {ANNA}"], [f"Sender: {ANNA}", f"Sender: {ANNA}"], ["Resent-From: <>"],
+                 ["Resent-From: " + ", ".join([ANNA] * 17)], [f"Resent-Sender: {ANNA}, {BERT}"]]
+
+
+def attempt_with(suite, context, fields):
+    c = logged_in(suite, context)
+    c.mail(ANNA)
+    c.rcpt(BERT)
+    try:
+        return c.data("\r\n".join(fields + [f"From: {ANNA}", "Subject: claimed", "", "Hello.", ""]))
+    finally:
+        c.close()
+
+
+@pytest.mark.parametrize("fields", OTHERS_GOOD)
+def test_sender_field_is_mine(suite, context, fields):
+    assert attempt_with(suite, context, fields)[0] == 250
+
+
+@pytest.mark.parametrize("fields", OTHERS_BAD)
+def test_sender_field_is_not_mine(suite, context, fields):
+    code, words = attempt_with(suite, context, fields)
+    assert code == 553 and (b"ender: <" in words or b"Resent-From: <" in words), (code, words)
+
+
+@pytest.mark.parametrize("fields", OTHERS_BROKEN)
+def test_sender_field_is_broken(suite, context, fields):
+    code, words = attempt_with(suite, context, fields)
+    assert code == 554 and (b"ender field" in words or b"Resent-From field" in words), (code, words)
+
+
+def test_sender_field_alone(suite, context):
+    """The From field that is added is the reverse-path's; what says that somebody else has sent it is refused all the same."""
+    for value, want in ((BERT, 553), (ANNA, 250)):
+        c = logged_in(suite, context)
+        c.mail(ANNA)
+        c.rcpt(BERT)
+        assert c.data(f"Sender: {value}\r\nSubject: alone\r\n\r\nHello.\r\n")[0] == want
+        c.close()
+
+
 def test_refused_leaves_nothing(suite, context):
     before = len(suite.queue_files())
     c = logged_in(suite, context)

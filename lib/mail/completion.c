@@ -9,6 +9,7 @@ const struct bytes completion_names[COMPLETION_FIELDS] = {
 	[FIELD_FROM] = NAME("From"), [FIELD_DATE] = NAME("Date"), [FIELD_MESSAGE_ID] = NAME("Message-ID"),
 	[FIELD_BCC] = NAME("Bcc"), [FIELD_RESENT_BCC] = NAME("Resent-Bcc"),
 	[FIELD_RETURN_PATH] = NAME("Return-Path"), [FIELD_RESENT_FROM] = NAME("Resent-From"),
+	[FIELD_SENDER] = NAME("Sender"), [FIELD_RESENT_SENDER] = NAME("Resent-Sender"),
 #undef NAME
 };
 

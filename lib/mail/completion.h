@@ -13,7 +13,7 @@
 
 /* Fields that are looked for: head_init gets completion_names. */
 enum { FIELD_FROM, FIELD_DATE, FIELD_MESSAGE_ID, FIELD_BCC, FIELD_RESENT_BCC, FIELD_RETURN_PATH, FIELD_RESENT_FROM,
-    COMPLETION_FIELDS };
+    FIELD_SENDER, FIELD_RESENT_SENDER, COMPLETION_FIELDS };
 extern const struct bytes completion_names[COMPLETION_FIELDS];
 
 #define COMPLETION_EDITS 3	/* at most so many are added; one more for each of head->ranges that goes */

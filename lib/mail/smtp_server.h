@@ -75,9 +75,9 @@ struct smtp_server {
 	struct {
 		struct bytes	asked;		/* in mail */
 		struct buf	header;		/* owned: of a message that is submitted */
-		struct bytes	*address;	/* in mail: of the From field */
+		struct smtp_claim *claim;	/* in mail: of the content */
 		size_t		n, at;
-		bool		of_content;	/* asked is one of them; else the reverse-path */
+		bool		of_content;	/* asked is that of claim[at]; else the reverse-path */
 	} from;
 	struct line_reader lines;
 	struct arena	*mail;			/* owned: the transaction; NULL when there is none */

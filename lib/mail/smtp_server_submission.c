@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * mail/smtp_server_submission.c - who has logged in sends as himself: the reverse-path, and every
- * address of the From field, must be the account's (RFC 6409 section 6.1). router says which are.
+ * address in a field that says who has written or sent the message, must be the account's (RFC 6409 section 6.1).
+ * router says which are.
  *
  * The header section is kept until its end is there, since its fields are read behind it; the content itself
  * is in the queue file by then, which is write-only.
@@ -14,7 +15,23 @@
 #include "proto/rfc5322_addresses.h"
 #include "proto/smtp_address.h"
 
-#define FROM_MAX 16		/* addresses in a From field */
+/* RFC 5322 sections 3.6.2, 3.6.6. Of a message that was sent again more than once the latest set of Resent- fields stands above
+ * the others, which tell of what has been. */
+static const struct field {
+	unsigned	what;
+	const char	*name;
+	bool		once;
+	size_t		addresses;	/* at most */
+} fields[] = {
+	{ FIELD_FROM,		"From",		 true,	16 },
+	{ FIELD_SENDER,		"Sender",	 true,	1 },
+	{ FIELD_RESENT_FROM,	"Resent-From",	 false,	16 },
+	{ FIELD_RESENT_SENDER,	"Resent-Sender", false,	1 },
+};
+
+struct smtp_claim { const struct field *field; struct bytes address /* in mail */; };
+
+#define CLAIMS	(16 + 1 + 16 + 1)
 
 bool
 smtp_sender_ask(struct smtp_server *s)
@@ -31,7 +48,7 @@ smtp_sender_forget(struct smtp_server *s)
 {
 	buf_release(&s->from.header);
 	s->from.n = s->from.at = 0;
-	s->from.address = NULL;
+	s->from.claim = NULL;
 	s->from.asked = text(NULL);
 	s->from.of_content = false;
 }
@@ -46,18 +63,28 @@ smtp_from_feed(struct smtp_server *s, struct bytes run)
 		buf_add(&s->from.header, bytes_head(run, (size_t)(want - have)));
 }
 
-/* The value of the only From field, folds and all; false: there is none in what was kept. */
+/* Its first field, without those below it: neighbours of one name are noted as one. */
+static struct bytes
+first_of(struct bytes run)
+{
+	for (size_t i = 0; i + 1 < run.n; i++)
+		if (run.p[i] == '\n' && run.p[i + 1] != ' ' && run.p[i + 1] != '\t')
+			return bytes_head(run, i + 1);
+	return run;
+}
+
+/* The value of the first such field, folds and all; false: there is none in what was kept. */
 static bool
-from_field(const struct smtp_server *s, struct bytes *value)
+field_value(const struct smtp_server *s, unsigned what, struct bytes *value)
 {
 	struct bytes header = buf_bytes(&s->from.header);
 
 	for (unsigned i = 0; i < s->head->ranges_n; i++) {
 		const struct head_range *r = &s->head->ranges[i];
 
-		if (r->what != FIELD_FROM || r->at + r->n > header.n)
+		if (r->what != what || r->at + r->n > header.n)
 			continue;
-		*value = bytes_head(bytes_skip(header, (size_t)r->at), (size_t)r->n);
+		*value = first_of(bytes_head(bytes_skip(header, (size_t)r->at), (size_t)r->n));
 		bytes_cut(value, ':');
 		return true;
 	}
@@ -78,19 +105,22 @@ join(struct arena *a, const struct mailbox_entry *m)
 }
 
 static bool
-take_addresses(struct smtp_server *s, struct bytes value)
+take_addresses(struct smtp_server *s, const struct field *f, struct bytes value)
 {
 	struct addresses list;
 
-	if (rfc5322_addresses(value, FROM_MAX, s->mail, &list) != ADDRESSES_OK || list.n == 0)
+	if (rfc5322_addresses(value, f->addresses, s->mail, &list) != ADDRESSES_OK || list.n == 0)
 		return false;
-	s->from.address = arena_array(s->mail, list.n, sizeof *s->from.address);
 	for (size_t i = 0; i < list.n; i++) {
+		struct bytes address;
+
 		if (list.v[i].domain.n == 0)
 			return false;
-		s->from.address[s->from.n] = join(s->mail, &list.v[i]);
-		if (s->from.address[s->from.n++].n > SMTP_ADDRESS_MAX)	/* nobody's, and router need not be asked */
+		address = join(s->mail, &list.v[i]);
+		if (address.n > SMTP_ADDRESS_MAX)	/* nobody's, and router need not be asked */
 			return false;
+		must(s->from.n < CLAIMS);
+		s->from.claim[s->from.n++] = (struct smtp_claim){ f, address };
 	}
 	return true;
 }
@@ -100,8 +130,8 @@ static bool
 ask_next(struct smtp_server *s)
 {
 	for (; s->from.at < s->from.n; s->from.at++)
-		if (!bytes_eq(s->from.address[s->from.at], s->envelope.sender)) {
-			s->from.asked = s->from.address[s->from.at];
+		if (!bytes_eq(s->from.claim[s->from.at].address, s->envelope.sender)) {
+			s->from.asked = s->from.claim[s->from.at].address;
 			s->mode = WAIT_SENDER;
 			return true;
 		}
@@ -121,10 +151,32 @@ odd_header(const struct smtp_server *s)
 	return NULL;
 }
 
+/* False: the message was refused. */
+static bool
+take_field(struct smtp_server *s, const struct field *f)
+{
+	unsigned count = s->head->count[f->what];
+	char words[160];
+	struct bytes value;
+
+	if (count == 0)
+		return true;
+	if (f->once && count > 1)
+		snprintf(words, sizeof words, "5.6.0 there is more than one %s field (RFC 5322 section 3.6)", f->name);
+	else if (field_value(s, f->what, &value) && take_addresses(s, f, value))
+		return true;
+	else if (f->addresses > 1)
+		snprintf(words, sizeof words, "5.6.0 the %s field cannot be read as up to %zu addresses user@domain", f->name, f->addresses);
+	else
+		snprintf(words, sizeof words, "5.6.0 the %s field cannot be read as one address user@domain", f->name);
+	smtp_server_refuse(s, 554, words);
+	return false;
+}
+
+/* Where there is no From, one is added, with the sender. */
 bool
 smtp_from_ask(struct smtp_server *s)
 {
-	struct bytes value;
 	const char *odd;
 
 	if (!s->rules->submission)
@@ -133,14 +185,10 @@ smtp_from_ask(struct smtp_server *s)
 		smtp_server_refuse(s, 554, odd);
 		return false;
 	}
-	if (s->head->count[FIELD_FROM] == 0)
-		return false;		/* one is added, with the sender */
-	if (s->head->count[FIELD_FROM] > 1 || !from_field(s, &value) || !take_addresses(s, value)) {
-		smtp_server_refuse(s, 554, s->head->count[FIELD_FROM] > 1
-		    ? "5.6.0 there is more than one From field (RFC 5322 section 3.6)"
-		    : "5.6.0 the From field cannot be read as up to 16 addresses user@domain");
-		return false;
-	}
+	s->from.claim = arena_array(s->mail, CLAIMS, sizeof *s->from.claim);
+	for (size_t i = 0; i < LEN(fields); i++)
+		if (!take_field(s, &fields[i]))
+			return false;
 	s->from.of_content = true;
 	return ask_next(s);
 }
@@ -164,8 +212,8 @@ smtp_server_sender_checked(struct smtp_server *s, enum verdict verdict)
 		return;
 	}
 	if (verdict == NO)
-		snprintf(words, sizeof words, "5.7.1 %s<%.*s> is not an address of the account you have logged in with",
-		    s->from.of_content ? "From: " : "", s->from.asked.n > 254 ? 254 : (int)s->from.asked.n,
+		snprintf(words, sizeof words, "5.7.1 %s%s<%.*s> is not an address of the account you have logged in with",
+		    s->from.of_content ? s->from.claim[s->from.at].field->name : "", s->from.of_content ? ": " : "", s->from.asked.n > 254 ? 254 : (int)s->from.asked.n,
 		    (const char *)s->from.asked.p);
 	else
 		snprintf(words, sizeof words, "4.3.0 cannot look up now whose address that is; try again later");
