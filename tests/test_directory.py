@@ -304,21 +304,25 @@ def test_query_without_end(file, directory):
 
 @needs("SQLITE")
 def test_cache(file, directory):
-    """A name that was found is found for directory_cache_time, one that was not for less; neither hashes nor what is not sure."""
+    """A name that was found is found for directory_cache_time, one that was not for less; neither hashes nor what is not sure. auth
+    asks each time, for a name that nobody has as for others: what comes at once would tell which it is."""
     file.add(ANNA, password=HASH, mailbox="maildir:/a")
     d = directory(file.settings, directory_cache_time="1h")
     assert d.get(ANNA, "router")["mailbox"] == "maildir:/a" and d.get("bert@hermod.test", "router") == NO
     file.add(ANNA, password="$6$new", mailbox="maildir:/b")
     file.add("bert@hermod.test", mailbox="maildir:/b")
     assert d.get(ANNA, "router") == {"mailbox": "maildir:/a", "state": "active"}
-    assert d.get("bert@hermod.test") == NO
+    assert d.get("bert@hermod.test", "router") == NO
+    assert d.get("carl@hermod.test") == NO
+    file.add("carl@hermod.test", mailbox="maildir:/c")
+    assert d.get("carl@hermod.test", "router") == NO and d.get("carl@hermod.test")["mailbox"] == "maildir:/c"
     assert d.get(ANNA) == {"password": "$6$new", "mailbox": "maildir:/b", "state": "active"}
     assert d.get(ANNA, "router")["mailbox"] == "maildir:/b"             # what auth has heard counts for all
-    assert b"2 names in the cache" in d.report()["note"]
+    assert b"3 names in the cache" in d.report()["note"]
     wait_for(lambda: d.get("bert@hermod.test", "router") != NO, 40 * patience())
     os.unlink(file.path)
-    assert d.get(ANNA, "router")["mailbox"] == "maildir:/b" and d.get("carl@hermod.test", "router") == NOT_SURE
-    assert d.get(ANNA) == NOT_SURE
+    assert d.get(ANNA, "router")["mailbox"] == "maildir:/b" and d.get("dora@hermod.test", "router") == NOT_SURE
+    assert d.get(ANNA) == NOT_SURE and d.get("nobody@hermod.test") == NOT_SURE
 
 
 @needs("SQLITE")
@@ -335,12 +339,12 @@ def test_full_cache(file, directory):
     """4,096 names; one more takes the place of the first."""
     d = directory(file.settings, directory_cache_time="1h")
     for first in range(0, 4097, 512):
-        for c in [d.begin(f"u{i}@hermod.test") for i in range(first, min(first + 512, 4097))]:
-            assert d.got(c) == NO
+        for c in [d.begin(f"u{i}@hermod.test", "router") for i in range(first, min(first + 512, 4097))]:
+            assert d.got(c, "router") == NO
     assert b"4096 names in the cache" in d.report()["note"]
     file.add("u0@hermod.test")
     file.add("u1@hermod.test")
-    assert d.get("u1@hermod.test") == NO and d.get("u0@hermod.test") == {"state": "active"}
+    assert d.get("u1@hermod.test", "router") == NO and d.get("u0@hermod.test", "router") == {"state": "active"}
 
 
 @needs("SQLITE")
@@ -817,7 +821,7 @@ def test_ldap_cache(tree, directory):
 
 @needs("LDAP")
 def test_ldap_keys_beside_bind(tree, directory):
-    """SCRAM by keys, other logins by a bind: auth gets the keys each time, the cache has none."""
+    """SCRAM by keys, other logins by a bind: auth gets the keys each time, the cache has none. A password is judged without another search."""
     tree.person("keys", title=SCRAM, userPassword="key's secret")
     d = directory(ldap(tree, directory_cache_time="1h", ldap_attributes=["scram_sha_256=title"]))
     name = "keys@hermod.test"
@@ -825,6 +829,8 @@ def test_ldap_keys_beside_bind(tree, directory):
         assert d.get(name, "router") == {"state": "active", "checks": True}
         assert d.get(name) == {"scram-sha-256": SCRAM, "state": "active", "checks": True}
     assert d.check(name, "key's secret") == YES
+    tree.change(f"dn: uid=keys,ou=people,dc=test\nchangetype: modify\nreplace: mail\nmail: other@hermod.test\n")
+    assert d.check(name, "key's secret") == YES and d.get(name) == NO and d.check(name, "key's secret") == NO
 
 
 @needs("LDAP")
