@@ -117,11 +117,12 @@ what_is_wrong(const struct found *f)
 	const char *why = "it does not make an account";
 
 	buf_init(&row, ACCOUNT_ROW_MAX + 64);
-	for (unsigned i = DIRECTORY_MAILBOX; i <= DIRECTORY_STATE; i++) {
+	for (unsigned i = DIRECTORY_MAILBOX; i <= DIRECTORY_NAME; i++) {
 		static const char *const words[DIRECTORY_FIELDS] = {
 			[DIRECTORY_MAILBOX] = "its mailbox is not like maildir:/path or mbox:/path",
 			[DIRECTORY_UID] = "its uid is no number above 0", [DIRECTORY_GID] = "its gid is no number above 0",
 			[DIRECTORY_STATE] = "its state is neither active nor disabled",
+			[DIRECTORY_NAME] = "its name is too long, or holds a space",
 		};
 		struct arena *arena = arena_new(2 * ACCOUNT_ROW_MAX);
 		struct account account;

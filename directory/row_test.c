@@ -29,6 +29,8 @@ static const struct { const char *value[DIRECTORY_FIELDS], *row, *bare, *why; bo
 	{ { [DIRECTORY_UID] = "4294967295" }, NULL, NULL, "its uid is no number", false, false },
 	{ { [DIRECTORY_GID] = "1 " }, NULL, NULL, "its gid is no number", false, false },
 	{ { [DIRECTORY_STATE] = "Disabled" }, NULL, NULL, "its state is neither", false, true },
+	{ { [DIRECTORY_NAME] = "Anna@a.example" }, "name=Anna@a.example\nstate=active", "name=Anna@a.example\nstate=active", NULL, false, false },
+	{ { [DIRECTORY_NAME] = "a b" }, NULL, NULL, "its name is too long, or holds a space", false, false },
 	{ { [DIRECTORY_STATE] = "active" }, "state=active", "state=active", NULL, false, false },
 };
 

@@ -476,6 +476,16 @@ def test_ldap(tree, directory):
 
 
 @needs("LDAP")
+def test_ldap_name(tree, directory):
+    """One entry, found by names that are one to this server (RFC 4518 section 2.3): it says which of them is the account's."""
+    tree.person("named")
+    d = directory(ldap(tree, ldap_filter="(|(uid=%s)(mail=%s))", ldap_attributes=["name=mail"]))
+    for name in ("named", "NAMED", "\uff4e\uff41med", "named@hermod.test"):
+        for service in ("auth", "router"):
+            assert d.get(name, service) == {"name": "named@hermod.test", "state": "active", "checks": True}
+
+
+@needs("LDAP")
 def test_ldap_attribute(tree, directory, tmp_path):
     """The stored password is read by who may; the server is not asked to judge it."""
     for uid, stored in (("crypt", "{CRYPT}" + HASH), ("clear", "{CLEARTEXT}x"), ("ssha", "{SSHA}DkMTwBl+a/3DQTxCYEApdUtNXGgdUac3")):

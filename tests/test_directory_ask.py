@@ -191,6 +191,29 @@ def test_who_is_asked(router, recipient, asked, code):
     assert d.asked == asked
 
 
+NAMED = {ANNA: f"name={ANNA}", "a.smith@hermod.test": "name=Anna@HERMOD.test", "\uff41nna@hermod.test": f"name={ANNA}", "\u00e9mile@hermod.test": "",
+         "ren\u00e9@hermod.test": "name=ren\u00e9@hermod.test", "Ren\u00c9@hermod.test": "name=ren\u00e9@hermod.test", "long@hermod.test": "name=" + "a" * 320,
+         "longer@hermod.test": "name=" + "a" * 321, "spaced@hermod.test": "name=a b", "bare@hermod.test": "name=anna"}
+
+
+@pytest.mark.parametrize("recipient, want", [
+    (ANNA, ANNA), ("a.smith@hermod.test", ANNA), ("\uff41nna@hermod.test", 550), ("\u00e9mile@hermod.test", 451),
+    ("ren\u00e9@hermod.test", "ren\u00e9@hermod.test"), ("Ren\u00c9@hermod.test", 550), ("long@hermod.test", 451), ("longer@hermod.test", 451),
+    ("spaced@hermod.test", 451), ("bare@hermod.test", 451)])
+def test_whose_it_is(router, recipient, want):
+    """The name that the directory gives back is the account's: of several names of one account, and of one that is in its eyes spelled as
+    another is (RFC 4518). One that is not ASCII has to be the account's own."""
+    r = router(Directory(NAMED))
+    got = end(r, begin(r, recipient, smtputf8=1))
+    if isinstance(want, int):
+        assert got["code"] == want
+        assert ("whose that is the directory has to say" in r.log()) == (recipient == "\u00e9mile@hermod.test")
+        return
+    [route] = split_run("route", got["routes"])
+    local = want.split("@")[0]
+    assert route["nexthop"].decode() == want and route["mailbox"].decode() == f"maildir:/m/hermod.test/{local}/Maildir"
+
+
 def test_system_users(router, tmp_path):
     """A bare name is a user of this host first."""
     (tmp_path / "passwd").write_text("carl:x:2000:2000::/home/carl:/bin/sh\nlow:x:10:10::/home/low:/bin/sh\n")
@@ -506,6 +529,21 @@ def test_passwords(auth):
         assert got["result"] == want, user
         assert got["text"] == {FAILED: b"wrong user name or password", UNAVAILABLE: b"logins cannot be checked just now, try again later"}[want]
     assert d.judged == [] and "secret" not in a.log()
+
+
+def test_name_that_the_directory_gives(auth):
+    """Whoever logs in as one of an account's names is that account; and may say another of them beside it."""
+    d = Directory({name: row + f"\npassword={hashed()}" if row else f"password={hashed()}" for name, row in NAMED.items()})
+    a = auth(d)
+    for name in (ANNA, "a.smith@hermod.test", "A.Smith@Hermod.test"):
+        said = plain(a, name, "secret")
+        assert said["result"] == OK and said["account"] == ANNA.encode() and a.tickets[-1]["account"] == ANNA.encode()
+    assert plain(a, "\uff41nna@hermod.test", "secret")["result"] == FAILED and plain(a, "\u00e9mile@hermod.test", "secret")["result"] == UNAVAILABLE
+    assert plain(a, "ren\u00e9@hermod.test", "secret")["result"] == OK
+    for who, want in ((ANNA, OK), ("a.smith@hermod.test", OK), ("\uff41nna@hermod.test", FAILED), (BERT, FAILED), ("nobody@hermod.test", FAILED)):
+        call = a.ask("imap-login", "auth_start", protocol="imap", mechanism="PLAIN", client="192.0.2.1", session_id="s", secure=1, has_initial=1,
+                     initial=f"{who}\0a.smith@hermod.test\0secret")
+        assert a.answer(call)["result"] == want, who
 
 
 def test_passwords_that_the_directory_judges(auth):

@@ -237,7 +237,7 @@ get_row(struct table *t, struct bytes name, struct account *out)
 	v = table_get(t, name, &row);
 	if (v == NOT_SURE && access(table_path(t), F_OK) == 0)
 		hermod_die(EXIT_FAILED, "%s cannot be read", table_path(t));
-	if (v == YES && !account_decode(buf_bytes(&row), arena, out))
+	if (v == YES && !account_decode_row(buf_bytes(&row), arena, out))
 		hermod_die(EXIT_FAILED, "%.*s: its row is malformed; remove the account and add it again",
 		    BYTES_FMT(name));
 	buf_wipe(&row);

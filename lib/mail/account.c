@@ -12,11 +12,11 @@
 
 /* ---- a row ------------------------------------------------------------------------- */
 
-enum field { PASSWORD, SCRAM_SHA_1, SCRAM_SHA_256, MAILBOX, UID, GID, STATE, FIELDS };
+enum field { PASSWORD, SCRAM_SHA_1, SCRAM_SHA_256, MAILBOX, UID, GID, STATE, NAME, FIELDS };
 
 static const char *const field_names[FIELDS] = {
 	[PASSWORD] = "password", [SCRAM_SHA_1] = "scram-sha-1", [SCRAM_SHA_256] = "scram-sha-256",
-	[MAILBOX] = "mailbox", [UID] = "uid", [GID] = "gid", [STATE] = "state",
+	[MAILBOX] = "mailbox", [UID] = "uid", [GID] = "gid", [STATE] = "state", [NAME] = "name",
 };
 
 static bool
@@ -56,6 +56,19 @@ is_mailbox(struct bytes s)
 }
 
 static bool
+is_name(struct bytes name)
+{
+	return name.n > 0 && name.n <= ACCOUNT_NAME_MAX && bytes_find(name, '\0') == name.n;
+}
+
+/* LDAP takes no notice of some spaces. */
+static bool
+is_plain_name(struct bytes name)
+{
+	return is_name(name) && !bytes_has_control(name) && bytes_find(name, ' ') == name.n;
+}
+
+static bool
 field_set(enum field f, struct bytes value, struct arena *arena, struct account *out)
 {
 	switch (f) {
@@ -66,6 +79,7 @@ field_set(enum field f, struct bytes value, struct arena *arena, struct account 
 	case UID:		return id_parse(value, &out->uid) && out->uid != 0;	/* 0 is "not said" */
 	case GID:		return id_parse(value, &out->gid) && out->gid != 0;
 	case STATE:		return state_parse(value, &out->state);
+	case NAME:		out->name = arena_copy(arena, value); return is_plain_name(value);
 	case FIELDS:		break;
 	}
 	return false;
@@ -97,6 +111,12 @@ account_decode(struct bytes row, struct arena *arena, struct account *out)
 	return true;
 }
 
+bool
+account_decode_row(struct bytes row, struct arena *arena, struct account *out)
+{
+	return account_decode(row, arena, out) && out->name.n == 0;
+}
+
 static void
 put_text(struct buf *row, enum field f, struct bytes value)
 {
@@ -120,6 +140,7 @@ account_encode(const struct account *a, struct buf *row)
 		buf_fmt(row, "uid=%u\n", a->uid);
 	if (a->gid != 0)
 		buf_fmt(row, "gid=%u\n", a->gid);
+	put_text(row, NAME, a->name);
 	buf_fmt(row, "state=%s", a->state == ACCOUNT_ACTIVE ? "active" : "disabled");
 }
 
@@ -265,13 +286,38 @@ get_virtual(struct accounts *a, struct bytes name, struct arena *arena, struct a
 	if (!a->map)
 		return NO;
 	v = table_get(a->map, name, &a->row);
-	if (v == YES && (!account_decode(buf_bytes(&a->row), arena, out)
+	if (v == YES && (!account_decode_row(buf_bytes(&a->row), arena, out)
 	    || !finish_virtual(a, name, arena, out))) {
 		log_warn("account %s: its row in %s cannot be used; set it anew with hermod account",
 		    log_text(name), table_path(a->map));
 		v = NOT_SURE;
 	}
 	return v;
+}
+
+/* Whose it is that the directory has found. It may know one account by several names, and compares them by rules of its own: of
+ * letters that are not ASCII those of RFC 4518 or of a collation, by which many spellings are one. They must not become as many
+ * accounts, with a mailbox and a limit each: so the name that it gives back is the account's, and one that is not ASCII counts
+ * when it is that. */
+static enum verdict
+whose(struct bytes asked, struct arena *arena, struct account *out)
+{
+	struct bytes own;
+
+	if (out->name.n == 0 && bytes_is_ascii(asked)) {
+		out->name = asked;
+		return YES;
+	}
+	if (out->name.n == 0) {
+		log_warn("account %s: whose that is the directory has to say, in the field name (sql_query, ldap_attributes): it may take many "
+		    "spellings of a name that is not ASCII for one", log_text(asked));
+		return NOT_SURE;
+	}
+	own = account_spelling(out->name, arena);
+	if (!bytes_is_ascii(asked) && !bytes_eq(own, asked))
+		return NO;
+	out->name = own;
+	return own.n <= ACCOUNT_NAME_MAX ? YES : NOT_SURE;
 }
 
 /* Of who has no row of ours: all that is not said is as mail_directory, mail_uid and mail_gid have it. whose: for the journal. */
@@ -379,16 +425,10 @@ get_any(struct accounts *a, struct bytes name, struct arena *arena, struct accou
 	return v;
 }
 
-static bool
-is_name(struct bytes name)
-{
-	return name.n > 0 && name.n <= ACCOUNT_NAME_MAX && bytes_find(name, '\0') == name.n;
-}
-
 bool
 accounts_directory_name(struct bytes name, struct arena *arena, struct bytes *out)
 {
-	if (!is_name(name) || bytes_has_control(name) || bytes_find(name, ' ') < name.n)
+	if (!is_plain_name(name))
 		return false;
 	*out = account_spelling(name, arena);
 	return out->n <= ACCOUNT_NAME_MAX;
@@ -417,7 +457,9 @@ get_directory(struct accounts *a, struct bytes name, struct arena *arena, struct
 	if (!a->memo)
 		return NOT_SURE;
 	v = account_memo_get(a->memo, asked, out);
-	return v == YES ? finish_foreign(a, asked, "the directory", arena, out) : v;
+	if (v == YES)
+		v = whose(asked, arena, out);
+	return v == YES ? finish_foreign(a, out->name, "the directory", arena, out) : v;
 }
 
 enum verdict
@@ -452,7 +494,7 @@ walk_row(void *arg, struct bytes key, struct bytes value)
 	struct walk *w = arg;
 	struct arena *arena = arena_new(65536);
 	struct account account;
-	bool good = account_decode(value, arena, &account) && finish_virtual(w->a, key, arena, &account);
+	bool good = account_decode_row(value, arena, &account) && finish_virtual(w->a, key, arena, &account);
 	bool more = w->each(w->arg, key, good ? &account : NULL);
 
 	arena_free(&arena);

@@ -93,7 +93,7 @@ void		 accounts_close(struct accounts **a);
 struct bytes	 account_spelling(struct bytes name, struct arena *arena);
 /* By login name (full address; or a bare name): in account_map, in sasldb_file, or where the name is bare in passwd_file, then in the directory.
  * The tables are asked for the local part as it is, then in lower case; the directory for account_spelling alone: it may
- * take Anna for anna, and they must not become two accounts. Domains are A-labels in lower case in either. YES: *out is in the arena, and in the memo. */
+ * take Anna for anna, and they must not become two accounts; out->name is the name that it gives back, if it gives one. Domains are A-labels in lower case in either. YES: *out is in the arena, and in the memo. */
 enum verdict	 accounts_get(struct accounts *a, struct bytes name, struct arena *arena, struct account *out);
 /* From now on what the directory has said is in this memo, and what it is to be asked for is put there; borrowed until the
  * next call. NULL, as at the start: what only the directory can know is not sure. */
@@ -108,8 +108,10 @@ bool		 accounts_directory(const struct account_settings *s, size_t i, char dst[1
 /* Each virtual account until false is returned; a malformed row is given with NULL. False: not readable. */
 bool		 accounts_walk(struct accounts *a, bool (*each)(void *arg, struct bytes name, const struct account *),
 		    void *arg);
-/* The row, decoded and encoded. False: malformed. Only what stands in the row is set. */
+/* The row, decoded and encoded. False: malformed. Only what stands in the row is set. In what the directory says there may be a name,
+ * too: whose the account is, which in the table is the key. */
 bool		 account_decode(struct bytes row, struct arena *arena, struct account *out);
+bool		 account_decode_row(struct bytes row, struct arena *arena, struct account *out);	/* of the table */
 void		 account_encode(const struct account *a, struct buf *row);
 
 /* Where a virtual account's mail is: "maildir:MAIL_DIRECTORY/domain/local-part/Maildir". False: its

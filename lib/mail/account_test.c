@@ -31,6 +31,10 @@ static const struct { const char *row; bool ok; } rows[] = {
 	{ "mailbox=maildir:/..", false },
 	{ "mailbox=sh:/bin", false },
 	{ "mailbox=maildir:/a\tb", false },
+	{ "name=anna@a.example", true },		/* of a directory */
+	{ "name=", false },
+	{ "name=a b", false },
+	{ "name=a\x01", false },
 };
 
 static void
@@ -50,10 +54,12 @@ test_rows(void **state)
 		buf_clear(&row);
 		account_encode(&a, &row);
 		assert_true(account_decode(buf_bytes(&row), arena, &b));
-		assert_true(bytes_eq(a.password, b.password) && bytes_eq(a.mailbox, b.mailbox));
+		assert_true(bytes_eq(a.password, b.password) && bytes_eq(a.mailbox, b.mailbox) && bytes_eq(a.name, b.name));
 		assert_true(a.uid == b.uid && a.gid == b.gid && a.state == b.state);
 	}
 	assert_false(account_decode(bytes_of("password=a\0b", 12), arena, &a));
+	assert_true(account_decode_row(text("password=a"), arena, &a));
+	assert_false(account_decode_row(text("password=a\nname=anna"), arena, &a));
 	buf_fini(&row);
 	arena_free(&arena);
 }

@@ -19,9 +19,9 @@ const char *const directory_passwords[] = { "bind", "attribute", NULL };
 const char *const directory_fields[DIRECTORY_FIELDS] = {
 	[DIRECTORY_PASSWORD] = "password", [DIRECTORY_SCRAM_SHA_1] = "scram_sha_1",
 	[DIRECTORY_SCRAM_SHA_256] = "scram_sha_256", [DIRECTORY_MAILBOX] = "mailbox", [DIRECTORY_UID] = "uid",
-	[DIRECTORY_GID] = "gid", [DIRECTORY_STATE] = "state",
+	[DIRECTORY_GID] = "gid", [DIRECTORY_STATE] = "state", [DIRECTORY_NAME] = "name",
 };
-#define FIELDS_IN_WORDS	"password, scram_sha_1, scram_sha_256, mailbox, uid, gid, state"
+#define FIELDS_IN_WORDS	"password, scram_sha_1, scram_sha_256, mailbox, uid, gid, state, name"
 
 static bool __attribute__((format(printf, 3, 4)))
 fault(char *why, size_t cap, const char *fmt, ...)

@@ -16,7 +16,7 @@ enum directory_kind { DIRECTORY_NONE, DIRECTORY_LDAP, DIRECTORY_SQLITE, DIRECTOR
 /* What an account may have there: the names of columns, and those at the left of ldap_attributes. */
 enum directory_field {
 	DIRECTORY_PASSWORD, DIRECTORY_SCRAM_SHA_1, DIRECTORY_SCRAM_SHA_256, DIRECTORY_MAILBOX, DIRECTORY_UID, DIRECTORY_GID,
-	DIRECTORY_STATE, DIRECTORY_FIELDS
+	DIRECTORY_STATE, DIRECTORY_NAME, DIRECTORY_FIELDS
 };
 extern const char *const directory_fields[DIRECTORY_FIELDS];	/* "password", "scram_sha_1" */
 enum directory_field directory_field(struct bytes name);	/* any case; DIRECTORY_FIELDS: none of them */
