@@ -143,7 +143,7 @@ void		 tokens_said(struct tokens *t, struct bytes token, struct bytes json, int6
 /* ---- penalty.c: whoever fails waits for the answer; nobody is refused for it ---- */
 
 #define PENALTY_MAX_MS	2000
-#define PENALTY_TALLIES	3	/* in master's memory: row `auth` of services.c */
+#define PENALTY_TALLIES	4	/* in master's memory: row `auth` of services.c */
 
 struct penalties;
 
@@ -154,7 +154,9 @@ struct tallies	*penalties_tallies(struct penalties *p);	/* borrowed */
 uint64_t	 penalty_failed(struct penalties *p, struct bytes client, struct bytes user, uint64_t now_ms);
 void		 penalty_passed(struct penalties *p, struct bytes client, struct bytes user, uint64_t now_ms);
 
-/* Less is better: the failures of the address that are not forgotten, and where these are as many, those at the name. */
+/* Less is better: whoever was let in from this address under this name, and has not failed there since, has 0. Of strangers the
+ * failures of the address that are not forgotten count, and where these are as many, those at the name. */
+#define PENALTY_STRANGER	((uint64_t)1 << 62)
 uint64_t	 penalty_rank(struct penalties *p, struct bytes client, struct bytes user, uint64_t now_ms);
 /* How much of a wait is left, in microseconds, of which so much went into the answer; a whole number of the shortest waits from the
  * question in any case: so the time tells nothing of the work, unless that takes longer than the wait, and then only how many of them. */
@@ -187,7 +189,7 @@ void		 turns_free(struct turns **t);
 /* run is called from the loop, once; never from within this call. */
 void		 turn_ask(struct turns *t, struct turn *k, struct bytes client, struct bytes user, void (*run)(void *arg), void *arg);
 void		 turn_leave(struct turns *t, struct turn *k);	/* it may neither wait nor have a place */
-/* The arg of the one that waits whose address has the most failures; more than this client's, or NULL. */
+/* The arg of the stranger that waits whose address has the most failures, and no less than this client's; of several the latest. Or NULL. */
 void		*turns_worst(struct turns *t, struct bytes client);
 
 /* ---- keep.c: the file ---- */

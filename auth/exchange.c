@@ -256,7 +256,8 @@ worst(struct exchanges *x, struct bytes client)
 }
 
 /* Too many at once: one that has failed is told so now, and makes room for another that may be right; or one that waits for its turn,
- * of an address with more failures; or one whose client has left, or takes its time. */
+ * of an address with no less failures: the new one may be of somebody who is known, which it has yet to say; or one whose client has
+ * left, or takes its time. */
 static bool
 make_room(struct exchanges *x, struct bytes client)
 {

@@ -8,7 +8,9 @@
  * Who gets it right takes back what he has got wrong, the failures of this address at this account; not what others
  * of the address have, or what somebody else tries at the account.
  *
- * An attacker with very many addresses pushes out others' counts, and gains what he had with one.
+ * An attacker with very many addresses pushes out others' counts, and gains what he had with one. From each he has one try that ranks
+ * as that of somebody who comes for the first time: so whoever has been let in from where he is now, and has not failed there since,
+ * is before all these.
  */
 #include "auth/auth.h"
 
@@ -20,13 +22,16 @@
 
 #define FIRST_MS	250
 #define FORGET_S	3600		/* without a failure */
+#define KNOWN_S		2592000		/* 30 days without a login */
+#define KNOWN_AGAIN_S	86400		/* a login within a day of the last changes nothing */
 #define MOST		1000000		/* failures that are told apart */
 #define NAME_MAX_USED	320		/* octets of a name that count */
 #define BEGIN_S		86400		/* the clock begins here: what is kept may be older than the host has been up */
 
-enum { BY_BOTH = PENALTY_KINDS };	/* a third tally: an address's failures at one account */
+/* Further tallies, under address and account: failures, and whether there was a login. */
+enum { BY_BOTH = PENALTY_KINDS, LOGINS };
 
-_Static_assert(PENALTY_TALLIES == BY_BOTH + 1, "as master makes them");
+_Static_assert(PENALTY_TALLIES == LOGINS + 1, "as master makes them");
 _Static_assert(PENALTY_NAME == TALLY_NAME && PENALTY_ROWS == PENALTY_KINDS * TALLY_NAMES, "all of them can be kept");
 
 struct penalties { struct tallies *tallies; };
@@ -189,6 +194,14 @@ penalty_failed(struct penalties *p, struct bytes client, struct bytes user, uint
 	return wait_of(address > account ? address : account);
 }
 
+static struct tally_count
+logged_in(struct tally_count was, const void *arg)
+{
+	uint32_t now_s = ((const struct failure *)arg)->now_s;
+
+	return was.n > 0 && now_s < was.time_s + KNOWN_AGAIN_S ? was : (struct tally_count){ .time_s = now_s, .n = 1 };
+}
+
 void
 penalty_passed(struct penalties *p, struct bytes client, struct bytes user, uint64_t now_ms)
 {
@@ -197,6 +210,7 @@ penalty_passed(struct penalties *p, struct bytes client, struct bytes user, uint
 	struct names n;
 
 	name_both(&n, client, user);
+	tally_change(p->tallies, LOGINS, n.name[BY_BOTH], logged_in, &f);
 	own = tally_get(p->tallies, BY_BOTH, n.name[BY_BOTH]);
 	if (own.n == 0 || forgotten(own, f.now_s))
 		return;
@@ -214,6 +228,15 @@ failures(struct penalties *p, enum penalty_of of, const struct names *n, uint32_
 	return forgotten(c, now_s) ? 0 : c.n;
 }
 
+/* Has he been let in, and not failed since? */
+static bool
+is_known(struct penalties *p, const struct names *n, uint32_t now_s)
+{
+	struct tally_count login = tally_get(p->tallies, LOGINS, n->name[BY_BOTH]), failed = tally_get(p->tallies, BY_BOTH, n->name[BY_BOTH]);
+
+	return login.n > 0 && now_s <= login.time_s + KNOWN_S && (failed.n == 0 || forgotten(failed, now_s));
+}
+
 uint64_t
 penalty_rank(struct penalties *p, struct bytes client, struct bytes user, uint64_t now_ms)
 {
@@ -221,7 +244,10 @@ penalty_rank(struct penalties *p, struct bytes client, struct bytes user, uint64
 	struct names n;
 
 	name_both(&n, client, user);
-	return (uint64_t)failures(p, PENALTY_ADDRESS, &n, now_s) << 32 | (user.n > 0 ? failures(p, PENALTY_ACCOUNT, &n, now_s) : 0);
+	if (user.n > 0 && is_known(p, &n, now_s))
+		return 0;
+	return PENALTY_STRANGER | (uint64_t)failures(p, PENALTY_ADDRESS, &n, now_s) << 32
+	    | (user.n > 0 ? failures(p, PENALTY_ACCOUNT, &n, now_s) : 0);
 }
 
 uint64_t

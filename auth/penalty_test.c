@@ -73,6 +73,12 @@ rank(struct penalties *p, const char *client, const char *user, uint64_t now_ms)
 	return penalty_rank(p, text(client), text(user), now_ms);
 }
 
+static uint64_t
+stranger(uint64_t of_address, uint64_t of_name)
+{
+	return PENALTY_STRANGER | of_address << 32 | of_name;
+}
+
 /* The address counts first, as long as its failures are not forgotten. */
 static void
 test_rank(void **state)
@@ -83,14 +89,40 @@ test_rank(void **state)
 	failed(p, "2001:db8::1", "anna", 0);
 	failed(p, "2001:db8::2", "bert", 0);
 	failed(p, "192.0.2.1", "anna", 0);
-	assert_true(rank(p, "2001:db8::3", "cleo", HOUR) == (uint64_t)2 << 32);
-	assert_true(rank(p, "192.0.2.1", "ANNA", HOUR) == ((uint64_t)1 << 32 | 2));
-	assert_true(rank(p, "192.0.2.1", "", HOUR) == (uint64_t)1 << 32);
-	assert_true(rank(p, "192.0.2.1", "anna", HOUR + 1000) == 0);
-	assert_true(rank(p, "192.0.2.2", "anna", 0) == 2);
-	assert_true(rank(p, "192.0.2.2", "cleo", 0) == 0);
-	passed(p, "192.0.2.1", "anna", 0);
-	assert_true(rank(p, "192.0.2.1", "anna", 0) == 1);
+	assert_true(rank(p, "2001:db8::3", "cleo", HOUR) == stranger(2, 0));
+	assert_true(rank(p, "192.0.2.1", "ANNA", HOUR) == stranger(1, 2));
+	assert_true(rank(p, "192.0.2.1", "", HOUR) == stranger(1, 0));
+	assert_true(rank(p, "192.0.2.1", "anna", HOUR + 1000) == stranger(0, 0));
+	assert_true(rank(p, "192.0.2.2", "anna", 0) == stranger(0, 2));
+	assert_true(rank(p, "192.0.2.2", "cleo", 0) == stranger(0, 0));
+	penalties_free(&p);
+}
+
+/* Who was let in is before all others, where he was, until he fails there, or does not come for thirty days. */
+static void
+test_known(void **state)
+{
+	struct penalties *p = penalties_new(-1);
+	const uint64_t day = 24 * HOUR;
+
+	(void)state;
+	failed(p, "192.0.2.1", "anna", 0);
+	failed(p, "192.0.2.1", "bert", 0);
+	failed(p, "192.0.2.7", "anna", 0);
+	passed(p, "192.0.2.1", "Anna", 0);
+	assert_true(rank(p, "192.0.2.1", "anna", 0) == 0);
+	assert_true(rank(p, "192.0.2.1", "", 0) == stranger(1, 0));
+	assert_true(rank(p, "192.0.2.1", "bert", 0) == stranger(1, 1));
+	assert_true(rank(p, "192.0.2.2", "anna", 0) == stranger(0, 1));
+	failed(p, "192.0.2.1", "anna", 1000);
+	assert_true(rank(p, "192.0.2.1", "anna", 1000) == stranger(2, 2));
+	assert_true(rank(p, "192.0.2.1", "anna", HOUR + 2000) == 0);	/* forgotten */
+	failed(p, "192.0.2.1", "anna", HOUR + 3000);
+	passed(p, "192.0.2.1", "anna", HOUR + 4000);
+	assert_true(rank(p, "192.0.2.1", "anna", 30 * day) == 0);
+	assert_true(rank(p, "192.0.2.1", "anna", 30 * day + 2 * HOUR) == stranger(0, 0));
+	passed(p, "192.0.2.1", "anna", 30 * day + 2 * HOUR);
+	assert_true(rank(p, "192.0.2.1", "anna", 60 * day) == 0);
 	penalties_free(&p);
 }
 
@@ -242,6 +274,7 @@ main(void)
 		cmocka_unit_test(test_waits),
 		cmocka_unit_test(test_left),
 		cmocka_unit_test(test_rank),
+		cmocka_unit_test(test_known),
 		cmocka_unit_test(test_forgotten),
 		cmocka_unit_test(test_own_failures_are_taken_back),
 		cmocka_unit_test(test_addresses),

@@ -4,8 +4,8 @@
  * wrong passwords would make everybody wait for its own.
  *
  * So a process computes one at a time, and between two takes what has come meanwhile: nobody waits for more than the one
- * under way, but for his turn. That is of the address with the fewest failures (penalty.c), and where those are as many, of the name
- * with the fewest. They are looked up when a turn is given, not when it is asked for: who asks for fifty at once has
+ * under way, but for his turn. That is of who has been let in before from where he is now; then of the address with the fewest failures
+ * (penalty.c), and where those are as many, of the name with the fewest. They are looked up when a turn is given, not when it is asked for: who asks for fifty at once has
  * failures when the second of them comes. Among equals who came first goes first. Each fourth turn is that of
  * whoever waits longest, whatever was tried from his address: it may be a webmail server's.
  *
@@ -102,13 +102,13 @@ turn_leave(struct turns *t, struct turn *k)
 void *
 turns_worst(struct turns *t, struct bytes client)
 {
-	uint64_t most = penalty_rank(t->penalties, client, text(NULL), clock_mono_ms());
+	uint64_t now_ms = clock_mono_ms(), most = penalty_rank(t->penalties, client, text(NULL), now_ms);
 	struct turn *worst = NULL, *k;
 
 	TAILQ_FOREACH(k, &t->list, link) {
-		uint64_t rank = penalty_rank(t->penalties, k->client, text(NULL), clock_mono_ms());
+		uint64_t rank = penalty_rank(t->penalties, k->client, text(NULL), now_ms);
 
-		if (rank > most) {
+		if (rank >= most && penalty_rank(t->penalties, k->client, k->user, now_ms) >= PENALTY_STRANGER) {
 			most = rank;
 			worst = k;
 		}

@@ -133,6 +133,28 @@ test_many_addresses(void **state)
 	all_fini(&a);
 }
 
+/* Each from an address that nobody has seen, at a name of its own: who is known is not behind them. */
+static void
+test_new_addresses(void **state)
+{
+	static char addresses[20][16], names[20][16];
+	struct one many[20], other;
+	struct all a;
+
+	(void)state;
+	all_init(&a);
+	penalty_passed(a.penalties, text("198.51.100.1"), text("anna"), clock_mono_ms());
+	for (size_t i = 0; i < LEN(many); i++) {
+		snprintf(addresses[i], sizeof addresses[i], "192.0.2.%zu", i);
+		snprintf(names[i], sizeof names[i], "user%zu", i);
+		ask(&a, &many[i], 'm', addresses[i], names[i], true);
+	}
+	ask(&a, &other, 'o', "198.51.100.1", "anna", false);
+	loop_run(&a.loop);
+	assert_string_equal(a.order, "o" "mmmmmmmmmm" "mmmmmmmmmm");
+	all_fini(&a);
+}
+
 static void
 test_leave(void **state)
 {
@@ -176,7 +198,16 @@ test_worst(void **state)
 	fail_before(&a, "192.0.2.9", 1);
 	assert_ptr_equal(turns_worst(a.turns, text("192.0.2.9")), &ones[1]);
 	fail_before(&a, "192.0.2.9", 1);
-	assert_null(turns_worst(a.turns, text("192.0.2.9")));	/* as many are not more */
+	assert_ptr_equal(turns_worst(a.turns, text("192.0.2.9")), &ones[1]);
+	fail_before(&a, "192.0.2.9", 1);
+	assert_null(turns_worst(a.turns, text("192.0.2.9")));
+	fail_before(&a, "192.0.2.3", 1);
+	assert_ptr_equal(turns_worst(a.turns, text("192.0.2.7")), &ones[2]);	/* the latest of those with two */
+	penalty_passed(a.penalties, text("192.0.2.3"), text("anna"), clock_mono_ms());
+	assert_ptr_equal(turns_worst(a.turns, text("192.0.2.7")), &ones[1]);	/* that one is known */
+	penalty_passed(a.penalties, text("192.0.2.2"), text("anna"), clock_mono_ms());
+	penalty_passed(a.penalties, text("192.0.2.1"), text("anna"), clock_mono_ms());
+	assert_null(turns_worst(a.turns, text("192.0.2.7")));
 	for (size_t i = 0; i < LEN(ones); i++)
 		turn_leave(a.turns, &ones[i].turn);
 	all_fini(&a);
@@ -227,6 +258,7 @@ main(void)
 		cmocka_unit_test(test_orders),
 		cmocka_unit_test(test_many_at_once),
 		cmocka_unit_test(test_many_addresses),
+		cmocka_unit_test(test_new_addresses),
 		cmocka_unit_test(test_leave),
 		cmocka_unit_test(test_worst),
 		cmocka_unit_test(test_places),

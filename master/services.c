@@ -56,7 +56,7 @@ const struct service services[] = {
 	  .what = "asks PAM about system users" },
 	{ .name = "auth", .user = "hermod-auth", .group = "hermod-map", .workers = "auth_workers", .net = NET_NONE,
 	  .keep = KEEP_FILES | KEEP_WRITE | KEEP_ACCEPT, .listens = { "auth_socket" },
-	  .dirs = { "tables", "+auth_directory" }, .tallies = 3, .vouches = true, .gets_keytab = true,
+	  .dirs = { "tables", "+auth_directory" }, .tallies = 4, .vouches = true, .gets_keytab = true,
 	  .asks = { "become", "pam", "fetch", "directory" }, .settings = auth_settings, .more = { mechanism_settings },
 	  .what = "checks credentials" },
 	{ .name = "pickup", .user = "hermod-queue", .net = NET_NONE,

@@ -586,6 +586,24 @@ def test_a_flood_of_passwords_that_the_directory_judges(auth):
     assert {a.answer(call)["result"] for call in flood} == {FAILED} and len(d.judged) == 3 + 50 + 1
 
 
+def test_more_from_new_addresses_than_there_is_room_for(auth):
+    """Each of them is like somebody who comes for the first time. Who has been let in before from where he is is let in all the same, and next;
+    the latest of the others makes room."""
+    d = Directory({ANNA: ""}, checks=1, passwords={ANNA: "secret"})
+    a = auth(d)
+    assert plain(a, ANNA, "secret")["result"] == OK
+    d.holding_checks = True
+    flood = [log_in_from(a, f"10.0.{i >> 8}.{i & 255}", f"user{i}@hermod.test", "x") for i in range(2000)]
+    wait_for(lambda: len(d.asked) == 2001, 60 * patience())
+    honest = log_in(a, ANNA, "secret")
+    assert a.answer(flood[-1])["result"] == UNAVAILABLE
+    wait_for(lambda: d.asked.count(ANNA) == 2, 20 * patience())
+    d.release_until(lambda: ANNA in [name for name, _, _ in d.judged[1:]])
+    assert len(d.judged) <= 1 + 2 + 2, d.judged
+    d.release()
+    assert a.answer(honest)["result"] == OK
+
+
 class Pam(Directory):
     """In its place; it knows carl alone."""
 

@@ -353,6 +353,22 @@ def test_a_flood_beside_an_honest_login(tmp_path, attackers, known, same_login):
         auth.end()
 
 
+def test_a_flood_from_new_addresses(tmp_path):
+    """Each of them is like somebody who comes for the first time, and tries a name of its own: whoever has been let in before from where he is
+    is hashed before nearly all of them."""
+    auth = hashed(tmp_path)
+    try:
+        assert auth.answer(ask(auth, "pop3-login", 1, "192.0.2.1", "secret"))["result"] == 2
+        before = len(results(auth))
+        calls = at_once(auth, [("imap-login", 100 + i, f"10.0.0.{i}") for i in range(50)] + [("imap-login", 1, "192.0.2.1", "secret")])
+        assert auth.answer(calls[-1])["result"] == 2
+        assert {auth.answer(call)["result"] for call in calls[:-1]} == {3}
+        order = results(auth)[before:]
+        assert len(order) == 51 and order.index(("192.0.2.1", "ok")) <= 2, order
+    finally:
+        auth.end()
+
+
 def test_nobody_is_kept_from_his_turn(tmp_path):
     """An address with failures, be it a webmail server's, is let in while a flood comes from others that have none."""
     auth = hashed(tmp_path)
