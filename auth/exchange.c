@@ -22,7 +22,6 @@
 #include "proto/sasl_oauth.h"
 
 #define EXCHANGES_MAX	2000	/* in one process */
-#define EXCHANGE_MS	120000	/* for all of it */
 #define BECOME_MS	10000
 
 #define FAILED_TEXT "wrong user name or password"

@@ -11,6 +11,8 @@
 #include "auth/auth.h"
 #include "daemon/directory.h"
 
+#define EXCHANGE_MS	120000	/* for all of it */
+
 enum bearer { NO_BEARER, OAUTHBEARER, XOAUTH2 };	/* without a mech: one message, and a token in it */
 
 struct exchange {

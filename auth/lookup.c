@@ -210,19 +210,26 @@ plain_secret(const struct exchange *e)
 	    ? bytes_skip(a->password, strlen("{PLAIN}")) : text(NULL);
 }
 
+/* Where some have to be made, as much is done for every name. */
+static bool
+makes_keys(const struct exchange *e)
+{
+	const struct account_settings *s = &e->all->s->account;
+
+	return (s->sasldb_file[0] != '\0' || s->allow_plain_passwords) && bytes_case_starts(e->mechanism, text("SCRAM-"));
+}
+
 /* A name that nobody has, and one that has no keys, get some that look like others' and fit nothing. */
 static enum mech_result
 give_keys(struct exchange *e, struct bytes *challenge)
 {
-	const struct account_settings *s = &e->all->s->account;
 	struct mech_keys keys = { e->account.scram_sha_1, e->account.scram_sha_256, text(NULL) };
 	struct bytes secret = plain_secret(e);
 	struct account nobody = { 0 }, ignored = { 0 };
 	struct bytes name = exchange_spelling(e);	/* that somebody has, too, has one salt however it is written */
 
 	account_fake_keys(e->all->secret, name, e->arena, &nobody);
-	/* Where some have to be made, as much is done for every name. */
-	if ((s->sasldb_file[0] != '\0' || s->allow_plain_passwords) && bytes_case_starts(e->mechanism, text("SCRAM-")))
+	if (makes_keys(e))
 		account_make_keys(e->all->secret, name, secret.n > 0 ? secret : text("nobody"),
 		    bytes_case_starts(e->mechanism, text("SCRAM-SHA-256")), e->arena, secret.n > 0 ? &nobody : &ignored);
 	if (!e->known || keys.scram_sha_1.n == 0)
@@ -234,21 +241,30 @@ give_keys(struct exchange *e, struct bytes *challenge)
 }
 
 static void
-use_keys(struct exchange *e, enum verdict v)
+hand_keys(void *arg)
 {
+	struct exchange *e = arg;
 	struct bytes challenge;
-	enum mech_result r;
+	enum mech_result r = give_keys(e, &challenge);
 
-	e->known = v == YES && !e->account.system && e->account.state == ACCOUNT_ACTIVE;
-	if (v == NOT_SURE) {
-		exchange_unavailable(e);
-		return;
-	}
-	r = give_keys(e, &challenge);
+	timer_set(&e->timer, EXCHANGE_MS);
 	if (r == MECH_BROKEN && e->known)
 		log_warn("account %s: its keys for SCRAM cannot be used; %s", log_text(e->account.name), e->account.from_directory
 		    ? "they are the directory's" : "`hermod account password` makes new ones");
 	exchange_go_on(e, r, challenge);
+}
+
+/* To make keys takes CPU as a hash does, and costs the client nothing: he may begin again and again. */
+static void
+use_keys(struct exchange *e, enum verdict v)
+{
+	e->known = v == YES && !e->account.system && e->account.state == ACCOUNT_ACTIVE;
+	if (v == NOT_SURE)
+		exchange_unavailable(e);
+	else if (makes_keys(e))
+		ask_turn(e, e->all->hashes, hand_keys);
+	else
+		hand_keys(e);
 }
 
 void

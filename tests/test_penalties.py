@@ -311,7 +311,7 @@ def results(auth):
     return re.findall(r"client=(\S+) mechanism=PLAIN result=(\w+)", auth.log())
 
 
-def hashed(tmp_path):
+def hashed(tmp_path, **more):
     """auth alone, with one user whose password is hashed."""
     os.makedirs(tmp_path / "auth")
     lib = ctypes.CDLL(ctypes.util.find_library("crypt"))
@@ -319,7 +319,7 @@ def hashed(tmp_path):
     hash = lib.crypt(b"secret", lib.crypt_gensalt(b"$y$", ctypes.c_ulong(0), None, 0)).decode()
     (tmp_path / "accounts").write_text(f"user1@hermod.test password={hash}\n")
     return Alone("auth", {"hostname": "mx.hermod.test", "account_map": f"text:{tmp_path}/accounts", "mail_directory": tmp_path,
-                          "system_accounts": False, "mail_uid": 1000, "mail_gid": 1000, "first_uid": 1},
+                          "system_accounts": False, "mail_uid": 1000, "mail_gid": 1000, "first_uid": 1, **more},
                  asks={"become": lambda name, values: ("ticket_kept", {}), "fetch": lambda name, values: None}, asked_by=["pop3-login", "imap-login"],
                  files={"auth_directory": tmp_path / "auth"})
 
@@ -365,6 +365,27 @@ def test_a_flood_from_new_addresses(tmp_path):
         assert {auth.answer(call)["result"] for call in calls[:-1]} == {3}
         order = results(auth)[before:]
         assert len(order) == 51 and order.index(("192.0.2.1", "ok")) <= 2, order
+    finally:
+        auth.end()
+
+
+def test_a_flood_of_keys_that_have_to_be_made(tmp_path):
+    """Where passwords are known themselves SCRAM's keys are made of them, which is work, and no failure: who begins fifty logins has his turns as
+    with fifty passwords."""
+    auth = hashed(tmp_path, allow_plain_passwords=True, auth_mechanisms=["SCRAM-SHA-256", "PLAIN"])
+
+    def begin(client):
+        return auth.ask("imap-login", "auth_start", protocol="imap", mechanism="SCRAM-SHA-256", client=client, session_id="s", secure=1,
+                        has_initial=1, initial="n,,n=user1@hermod.test,r=nonce")
+    try:
+        assert auth.answer(ask(auth, "imap-login", 2, "10.0.0.1"))["result"] == 3
+        os.kill(auth.process.pid, signal.SIGSTOP)
+        flood = [begin("10.0.0.1") for _ in range(30)]
+        honest = begin("192.0.2.1")
+        os.kill(auth.process.pid, signal.SIGCONT)
+        wait_for(lambda: {honest, *flood} <= set(auth.answers), 20 * patience())
+        assert list(auth.answers).index(honest) - list(auth.answers).index(flood[0]) <= 2
+        assert {auth.answer(call)["result"] for call in [honest, *flood]} == {1}
     finally:
         auth.end()
 
