@@ -232,9 +232,12 @@ failures(struct penalties *p, enum penalty_of of, const struct names *n, uint32_
 static bool
 is_known(struct penalties *p, const struct names *n, uint32_t now_s)
 {
-	struct tally_count login = tally_get(p->tallies, LOGINS, n->name[BY_BOTH]), failed = tally_get(p->tallies, BY_BOTH, n->name[BY_BOTH]);
+	struct tally_count login = tally_get(p->tallies, LOGINS, n->name[BY_BOTH]), failed;
 
-	return login.n > 0 && now_s <= login.time_s + KNOWN_S && (failed.n == 0 || forgotten(failed, now_s));
+	if (login.n == 0 || now_s > login.time_s + KNOWN_S)
+		return false;
+	failed = tally_get(p->tallies, BY_BOTH, n->name[BY_BOTH]);
+	return failed.n == 0 || forgotten(failed, now_s);
 }
 
 uint64_t
