@@ -66,9 +66,9 @@ check_mechanisms(const struct config *c, const char *path, struct buf *faults)
 {
 	const char *names = settings_value(c->file, "auth_mechanisms");
 
-	if (lists(names, "CRAM-MD5") && !c->mechanisms.plain_passwords)
+	if (lists(names, "CRAM-MD5") && !c->mechanisms.plain_passwords && c->mechanisms.sasldb_file[0] == '\0')
 		buf_fmt(faults, "%s: auth_mechanisms: CRAM-MD5 would let nobody in; right would be allow_plain_passwords = yes beside "
-		    "it, and passwords that are not hashed, or better SCRAM-SHA-256\n", path);
+		    "it, and passwords that are not hashed, or sasldb_file, or better SCRAM-SHA-256\n", path);
 	if (lists(names, "EXTERNAL") && c->tls.client_ca_file[0] == '\0')
 		buf_fmt(faults, "%s: auth_mechanisms: EXTERNAL would let nobody in; right would be tls_client_ca_file beside it, "
 		    "the CA of the clients' certificates\n", path);

@@ -103,11 +103,14 @@ def test_settings(make_suite, ca, settings, want):
             assert c.read().startswith(b"-ERR [AUTH]")
 
 
-def test_unknown_mechanism_in_the_settings(make_suite):
+def test_unknown_mechanism_in_the_settings(make_suite, tmp_path):
     suite = make_suite(start=False, users=())
     suite.write_conf(auth_mechanisms=["PLAIN", "CRAM-MD5"])
     r = suite.hermod("check", check=False)
     assert r.returncode == 78 and "CRAM-MD5 would let nobody in; right would be allow_plain_passwords" in r.stdout + r.stderr
+    (tmp_path / "sasldb2").write_bytes(b"")
+    suite.write_conf(auth_mechanisms=["PLAIN", "CRAM-MD5"], sasldb_file=tmp_path / "sasldb2")
+    assert "would let nobody in" not in suite.hermod("check", check=False).stdout       # it holds the passwords themselves
     suite.write_conf(auth_mechanisms=["NTLM"])
     r = suite.hermod("check", check=False)
     assert r.returncode == 78 and "auth_mechanisms" in r.stdout and "right would be EXTERNAL, GSSAPI, SCRAM-SHA-256" in r.stdout
