@@ -6,6 +6,7 @@
  *	line.c		one connection to the server: what waits for it, and when it is not worth being tried
  *	cache.c		what was found, for a while
  *	row.c		what was found, as a row of the account table: pure
+ *	cost.c		what a hash of that would cost: pure
  *	place.c		where the server is
  *	ldap.c		how an LDAP server is asked; ldap_pipe.c: what it is asked over
  *	postgresql.c, sqlite.c	the same of others
@@ -57,10 +58,15 @@ void		found_unsure(struct found *f, const char *fmt, ...) __attribute__((format(
 void		found_add(struct found *f, enum directory_field field, struct bytes value);
 
 /* In the account table's form. False: why, nothing of a value in it. odd: the password is of a kind that cannot be checked
- * here, and was left out. secrets: else neither password nor keys are in it. */
+ * here, or would cost too much, and was left out. secrets: else neither password nor keys are in it. */
 bool		row_make(const struct found *f, bool secrets, struct buf *row, bool *odd, const char **why);
 bool		row_is_secret(enum directory_field field);	/* password, keys */
 bool		row_is_disabled(const struct found *f);
+
+/* ---- cost.c ---- */
+
+/* A comparison with it takes a second or two at most. */
+bool		hash_is_bearable(struct bytes hash);
 
 /* ---- cache.c ---- */
 

@@ -135,8 +135,8 @@ say_odd(struct questions *q, struct bytes name)
 	if (q->odd_said)
 		return;
 	q->odd_said = true;
-	log_warn("account %s: its password in the directory is of a scheme that is not known here (CRYPT, PLAIN, CLEARTEXT are): nobody "
-	    "can log in with such a one%s; said once", log_text(name),
+	log_warn("account %s: its password in the directory is of a scheme that is not known here (CRYPT, PLAIN, CLEARTEXT are), or a hash "
+	    "that would take more than a second or two: nobody can log in with such a one%s; said once", log_text(name),
 	    q->settings->kind == DIRECTORY_LDAP ? "; ldap_password = \"bind\" has the server judge it" : "");
 }
 

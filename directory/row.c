@@ -70,7 +70,7 @@ found_add(struct found *f, enum directory_field field, struct bytes value)
 	}
 }
 
-/* "{CRYPT}$y$..." as LDAP has it, RFC 2307; without a scheme: a hash of crypt(3). False: of another scheme. */
+/* "{CRYPT}$y$..." as LDAP has it, RFC 2307; without a scheme: a hash of crypt(3). False: of another scheme, or too costly. */
 static bool
 take_password(struct bytes s, struct buf *row)
 {
@@ -86,6 +86,8 @@ take_password(struct bytes s, struct buf *row)
 		if (!plain && !bytes_case_eq(scheme, text("CRYPT")))
 			return false;
 	}
+	if (!plain && !hash_is_bearable(s))
+		return false;
 	buf_text(row, plain ? "password={PLAIN}" : "password=");
 	buf_add(row, s);
 	buf_char(row, '\n');
