@@ -78,7 +78,7 @@ test_attributes(void **state)
 {
 	static const struct { const char *item; bool want; } rows[] = {
 		{ "mailbox=mailMessageStore", true }, { "PASSWORD=userPassword", true }, { "uid=1.3.6.1.4.1", true },
-		{ "state=x;lang-de", true }, { "mailbox=", false }, { "mailbox", false }, { "name=cn", false }, { "uid=a b", false },
+		{ "state=x;lang-de", true }, { "mailbox=", false }, { "mailbox", false }, { "name=cn", true }, { "login=cn", false }, { "uid=a b", false },
 		{ "uid=-a", false }, { "scram-sha-1=a", false }, { "scram_sha_1=a", true }, { "", false },
 	};
 	char why[512];
