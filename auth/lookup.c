@@ -226,12 +226,13 @@ give_keys(struct exchange *e, struct bytes *challenge)
 	struct mech_keys keys = { e->account.scram_sha_1, e->account.scram_sha_256, text(NULL) };
 	struct bytes secret = plain_secret(e);
 	struct account nobody = { 0 }, ignored = { 0 };
+	uint64_t iterations = e->all->s->account.scram_iterations;
 	struct bytes name = exchange_spelling(e);	/* that somebody has, too, has one salt however it is written */
 
-	account_fake_keys(e->all->secret, name, e->arena, &nobody);
+	account_fake_keys(e->all->secret, name, iterations, e->arena, &nobody);
 	if (makes_keys(e))
 		account_make_keys(e->all->secret, name, secret.n > 0 ? secret : text("nobody"),
-		    bytes_case_starts(e->mechanism, text("SCRAM-SHA-256")), e->arena, secret.n > 0 ? &nobody : &ignored);
+		    bytes_case_starts(e->mechanism, text("SCRAM-SHA-256")), iterations, e->arena, secret.n > 0 ? &nobody : &ignored);
 	if (!e->known || keys.scram_sha_1.n == 0)
 		keys.scram_sha_1 = nobody.scram_sha_1;
 	if (!e->known || keys.scram_sha_256.n == 0)

@@ -212,7 +212,7 @@ make_anna(void)
 	if (annas)
 		return;
 	annas = arena_new(1 << 16);
-	assert_true(account_set_password(&anna, annas, text(PASSWORD)));
+	assert_true(account_set_password(&anna, annas, text(PASSWORD), 4096));
 }
 
 static enum mech_result

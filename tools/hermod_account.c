@@ -158,7 +158,7 @@ account_ask_password(const char *prompt, bool may_be_empty, struct buf *password
 static void
 put_password(struct account *a, const struct buf *password)
 {
-	if (password->full || !account_set_password(a, arena, buf_bytes(password)))
+	if (password->full || !account_set_password(a, arena, buf_bytes(password), settings.account.scram_iterations))
 		hermod_die(EXIT_FAILED, "this password cannot be used; right would be 1 to 511 octets, "
 		    "none of them a control character");
 }

@@ -61,6 +61,7 @@ struct account_settings {	/* shared by router and auth, both tables name them */
 	uint64_t	 first_uid;
 	uint64_t	 mail_uid, mail_gid;	/* owner of virtual mailboxes */
 	bool		 allow_plain_passwords;
+	uint64_t	 scram_iterations;	/* of keys that are made, and made up */
 };
 
 /* Their rows in a settings table; m is the member of S that is a struct account_settings. */
@@ -77,7 +78,8 @@ struct account_settings {	/* shared by router and auth, both tables name them */
 	SET_NUMBER("first_uid",		S, m.first_uid, "1000", 1, 4294967294),	\
 	SET_NUMBER("mail_uid",		S, m.mail_uid, "0", 0, 4294967294),	\
 	SET_NUMBER("mail_gid",		S, m.mail_gid, "0", 0, 4294967294),	\
-	SET_BOOL("allow_plain_passwords", S, m.allow_plain_passwords, "no")
+	SET_BOOL("allow_plain_passwords", S, m.allow_plain_passwords, "no"),	\
+	SET_NUMBER("scram_iterations",	S, m.scram_iterations, "8192", 4096, 1000000)
 
 extern const char *const account_formats[];
 extern const char *const account_directories[];
@@ -119,20 +121,22 @@ void		 account_encode(const struct account *a, struct buf *row);
 bool		 account_mailbox(const struct account_settings *s, struct bytes name, struct arena *arena,
 		    struct bytes *out);
 
+/* In the next three iterations is scram_iterations: RFC 7677 section 4 wants 4096 at least. */
+
 /* A yescrypt hash and SCRAM keys of this password, into the account (RFC 5802 section 3). SASLprep (RFC
  * 4013) changes nothing in printable ASCII; any other password gets no SCRAM keys: its normal form
  * is not known here, and it would be right by PLAIN and wrong by SCRAM. False: empty, too long, or
  * holds a NUL or control. */
-bool		 account_set_password(struct account *a, struct arena *arena, struct bytes password);
+bool		 account_set_password(struct account *a, struct arena *arena, struct bytes password, uint64_t iterations);
 /* Keys for SCRAM that no password fits, always the same for one name under one secret: so that whoever asks for a name that
  * is not here, or has none, is told what looks like another's. Upper and lower case are one, as in accounts_get. */
 #define ACCOUNT_SECRET 32
-void		 account_fake_keys(const unsigned char secret[ACCOUNT_SECRET], struct bytes name, struct arena *arena,
-		    struct account *out);
+void		 account_fake_keys(const unsigned char secret[ACCOUNT_SECRET], struct bytes name, uint64_t iterations,
+		    struct arena *arena, struct account *out);
 /* Keys of a password that is known itself, with the salt that account_fake_keys has for the name; one of the two is made. Of what is
  * not printable ASCII none are, after the same work. */
 void		 account_make_keys(const unsigned char secret[ACCOUNT_SECRET], struct bytes name, struct bytes password, bool sha_256,
-		    struct arena *arena, struct account *out);
+		    uint64_t iterations, struct arena *arena, struct account *out);
 /* The password is `a->secret`, and the account active; costs what account_check_password does. */
 enum verdict	 account_check_secret(const struct account *a, struct bytes password);
 void		 account_password_ready(void);	/* at start: the hash that unknown users are compared with */

@@ -12,7 +12,6 @@
 #include "base/mem.h"
 #include "mail/account.h"
 
-#define SCRAM_ITERATIONS 8192	/* RFC 7677 section 4: at least 4096 */
 #define SALT_OCTETS 16
 #define FAKE_WORK 32
 #define PLAIN "{PLAIN}"
@@ -69,13 +68,13 @@ new_hash(struct bytes password, struct arena *arena)
 
 /* RFC 5803 section 3, without the name of the mechanism. */
 static struct bytes
-put_keys(const unsigned char salt[SALT_OCTETS], struct bytes stored, struct bytes server, struct arena *arena)
+put_keys(uint64_t iterations, const unsigned char salt[SALT_OCTETS], struct bytes stored, struct bytes server, struct arena *arena)
 {
 	struct buf out;
 	struct bytes done;
 
 	buf_init(&out, 512);
-	buf_fmt(&out, "%d:", SCRAM_ITERATIONS);
+	buf_fmt(&out, "%u:", (unsigned)iterations);
 	base64_encode(bytes_of(salt, SALT_OCTETS), &out);
 	buf_char(&out, '$');
 	base64_encode(stored, &out);
@@ -88,7 +87,7 @@ put_keys(const unsigned char salt[SALT_OCTETS], struct bytes stored, struct byte
 
 /* RFC 5802 section 3: SaltedPassword, StoredKey = H(HMAC(it, "Client Key")), ServerKey. */
 static struct bytes
-scram_keys(struct bytes password, const unsigned char salt[SALT_OCTETS], const char *digest, struct arena *arena)
+scram_keys(struct bytes password, uint64_t iterations, const unsigned char salt[SALT_OCTETS], const char *digest, struct arena *arena)
 {
 	const EVP_MD *md = EVP_get_digestbyname(digest);
 	size_t n = (size_t)EVP_MD_get_size(md);
@@ -97,11 +96,11 @@ scram_keys(struct bytes password, const unsigned char salt[SALT_OCTETS], const c
 	struct bytes done;
 
 	must(PKCS5_PBKDF2_HMAC((const char *)password.p, (int)password.n, salt, SALT_OCTETS,
-	    SCRAM_ITERATIONS, md, (int)n, salted) == 1);
+	    (int)iterations, md, (int)n, salted) == 1);
 	must(HMAC(md, salted, (int)n, (const unsigned char *)"Client Key", 10, key, NULL) != NULL);
 	must(EVP_Digest(key, n, stored, NULL, md, NULL) == 1);
 	must(HMAC(md, salted, (int)n, (const unsigned char *)"Server Key", 10, server, NULL) != NULL);
-	done = put_keys(salt, bytes_of(stored, n), bytes_of(server, n), arena);
+	done = put_keys(iterations, salt, bytes_of(stored, n), bytes_of(server, n), arena);
 	explicit_bzero(salted, sizeof salted);
 	explicit_bzero(key, sizeof key);
 	return done;
@@ -118,7 +117,7 @@ usable(struct bytes password, bool *ascii)
 }
 
 bool
-account_set_password(struct account *a, struct arena *arena, struct bytes password)
+account_set_password(struct account *a, struct arena *arena, struct bytes password, uint64_t iterations)
 {
 	unsigned char salt[2][SALT_OCTETS];
 	bool ascii;
@@ -129,8 +128,8 @@ account_set_password(struct account *a, struct arena *arena, struct bytes passwo
 	a->scram_sha_1 = a->scram_sha_256 = (struct bytes){ 0 };
 	a->password = new_hash(password, arena);
 	if (ascii) {
-		a->scram_sha_1 = scram_keys(password, salt[0], "SHA1", arena);
-		a->scram_sha_256 = scram_keys(password, salt[1], "SHA256", arena);
+		a->scram_sha_1 = scram_keys(password, iterations, salt[0], "SHA1", arena);
+		a->scram_sha_256 = scram_keys(password, iterations, salt[1], "SHA256", arena);
 	}
 	return a->password.n > 0;
 }
@@ -155,14 +154,15 @@ fake(const unsigned char secret[ACCOUNT_SECRET], struct bytes name, const char *
 }
 
 static struct bytes
-fake_keys(const unsigned char secret[ACCOUNT_SECRET], struct bytes name, const char *const what[3], size_t n, struct arena *arena)
+fake_keys(const unsigned char secret[ACCOUNT_SECRET], struct bytes name, uint64_t iterations, const char *const what[3], size_t n,
+    struct arena *arena)
 {
 	unsigned char salt[SALT_OCTETS], stored[32], server[32];
 
 	fake(secret, name, what[0], salt, sizeof salt);
 	fake(secret, name, what[1], stored, n);
 	fake(secret, name, what[2], server, n);
-	return put_keys(salt, bytes_of(stored, n), bytes_of(server, n), arena);
+	return put_keys(iterations, salt, bytes_of(stored, n), bytes_of(server, n), arena);
 }
 
 /* More work for one name than for another: so whoever asks for a name again and again, and takes the mean, sees that, and not
@@ -178,26 +178,27 @@ fake_work(const unsigned char secret[ACCOUNT_SECRET], struct bytes name)
 }
 
 void
-account_fake_keys(const unsigned char secret[ACCOUNT_SECRET], struct bytes name, struct arena *arena, struct account *out)
+account_fake_keys(const unsigned char secret[ACCOUNT_SECRET], struct bytes name, uint64_t iterations, struct arena *arena,
+    struct account *out)
 {
 	static const char *const sha_1[] = { "salt 1", "stored 1", "server 1" };
 	static const char *const sha_256[] = { "salt 256", "stored 256", "server 256" };
 
 	fake_work(secret, name);
-	out->scram_sha_1 = fake_keys(secret, name, sha_1, 20, arena);
-	out->scram_sha_256 = fake_keys(secret, name, sha_256, 32, arena);
+	out->scram_sha_1 = fake_keys(secret, name, iterations, sha_1, 20, arena);
+	out->scram_sha_256 = fake_keys(secret, name, iterations, sha_256, 32, arena);
 }
 
 void
 account_make_keys(const unsigned char secret[ACCOUNT_SECRET], struct bytes name, struct bytes password, bool sha_256,
-    struct arena *arena, struct account *out)
+    uint64_t iterations, struct arena *arena, struct account *out)
 {
 	unsigned char salt[SALT_OCTETS];
 	struct bytes made;
 	bool ascii, good = usable(password, &ascii) && ascii;
 
 	fake(secret, name, sha_256 ? "salt 256" : "salt 1", salt, sizeof salt);
-	made = scram_keys(good ? password : text("none"), salt, sha_256 ? "SHA256" : "SHA1", arena);
+	made = scram_keys(good ? password : text("none"), iterations, salt, sha_256 ? "SHA256" : "SHA1", arena);
 	if (good)
 		*(sha_256 ? &out->scram_sha_256 : &out->scram_sha_1) = made;
 }

@@ -146,7 +146,7 @@ test_passwords(void **state)
 	char longest[600];
 
 	(void)state;
-	assert_true(account_set_password(&a, arena, text("correct horse")));
+	assert_true(account_set_password(&a, arena, text("correct horse"), 8192));
 	assert_true(bytes_starts(a.password, text("$y$")));
 	assert_true(bytes_starts(a.scram_sha_1, text("8192:")));
 	assert_true(a.scram_sha_256.n > 0);
@@ -170,12 +170,12 @@ test_passwords(void **state)
 	a.password = text("");
 	assert_int_equal(account_check_password(&a, text(""), true), NO);
 
-	assert_false(account_set_password(&a, arena, text("")));
-	assert_false(account_set_password(&a, arena, text("a\nb")));
-	assert_false(account_set_password(&a, arena, bytes_of("a\0b", 3)));
+	assert_false(account_set_password(&a, arena, text(""), 8192));
+	assert_false(account_set_password(&a, arena, text("a\nb"), 8192));
+	assert_false(account_set_password(&a, arena, bytes_of("a\0b", 3), 8192));
 	memset(longest, 'x', sizeof longest);
-	assert_false(account_set_password(&a, arena, bytes_of(longest, sizeof longest)));
-	assert_true(account_set_password(&a, arena, text("pa\xc3\x9fwort")));
+	assert_false(account_set_password(&a, arena, bytes_of(longest, sizeof longest), 8192));
+	assert_true(account_set_password(&a, arena, text("pa\xc3\x9fwort"), 8192));
 	assert_int_equal(a.scram_sha_256.n, 0);		/* no SASLprep here */
 	assert_int_equal(account_check_password(&a, text("pa\xc3\x9fwort"), false), YES);
 	arena_free(&arena);
@@ -204,7 +204,7 @@ test_time(void **state)
 	(void)state;
 	memset(longest, 'x', sizeof longest);
 	account_password_ready();
-	assert_true(account_set_password(&a, arena, text("correct horse")));
+	assert_true(account_set_password(&a, arena, text("correct horse"), 8192));
 	for (int i = 0; i < ROUNDS; i++) {
 		uint64_t at = worked_us();
 
@@ -232,17 +232,21 @@ test_fake_keys(void **state)
 	struct account real = { 0 }, a = { 0 }, b = { 0 };
 
 	(void)state;
-	assert_true(account_set_password(&real, arena, text("x")));
-	account_fake_keys(secret, text("nobody@a.example"), arena, &a);
+	assert_true(account_set_password(&real, arena, text("x"), 4096));
+	assert_true(bytes_starts(real.scram_sha_1, text("4096:")) && bytes_starts(real.scram_sha_256, text("4096:")));
+	assert_true(account_set_password(&real, arena, text("x"), 8192));
+	account_fake_keys(secret, text("nobody@a.example"), 8192, arena, &a);
 	assert_int_equal(a.scram_sha_1.n, real.scram_sha_1.n);
 	assert_int_equal(a.scram_sha_256.n, real.scram_sha_256.n);
 	assert_true(bytes_starts(a.scram_sha_1, text("8192:")) && bytes_starts(a.scram_sha_256, text("8192:")));
 	assert_true(bytes_find(a.scram_sha_256, '$') == bytes_find(real.scram_sha_256, '$'));
-	account_fake_keys(secret, text("NoBody@A.Example"), arena, &b);
+	account_fake_keys(secret, text("NoBody@A.Example"), 8192, arena, &b);
 	assert_true(bytes_eq(a.scram_sha_1, b.scram_sha_1) && bytes_eq(a.scram_sha_256, b.scram_sha_256));
-	account_fake_keys(secret, text("nobody@b.example"), arena, &b);
+	account_fake_keys(secret, text("nobody@a.example"), 1000000, arena, &b);
+	assert_true(bytes_starts(b.scram_sha_1, text("1000000:")) && bytes_starts(b.scram_sha_256, text("1000000:")));
+	account_fake_keys(secret, text("nobody@b.example"), 8192, arena, &b);
 	assert_false(bytes_eq(a.scram_sha_1, b.scram_sha_1) || bytes_eq(a.scram_sha_256, b.scram_sha_256));
-	account_fake_keys(other, text("nobody@a.example"), arena, &b);
+	account_fake_keys(other, text("nobody@a.example"), 8192, arena, &b);
 	assert_false(bytes_eq(a.scram_sha_1, b.scram_sha_1) || bytes_eq(a.scram_sha_256, b.scram_sha_256));
 	arena_free(&arena);
 }
@@ -256,22 +260,22 @@ test_made_keys(void **state)
 	struct account fake = { 0 }, a = { 0 }, b = { 0 }, other = { 0 };
 
 	(void)state;
-	account_fake_keys(secret, text("anna@a.example"), arena, &fake);
-	account_make_keys(secret, text("anna@a.example"), text("secret"), true, arena, &a);
+	account_fake_keys(secret, text("anna@a.example"), 8192, arena, &fake);
+	account_make_keys(secret, text("anna@a.example"), text("secret"), true, 8192, arena, &a);
 	assert_int_equal(a.scram_sha_1.n, 0);
-	account_make_keys(secret, text("anna@a.example"), text("secret"), false, arena, &a);
+	account_make_keys(secret, text("anna@a.example"), text("secret"), false, 8192, arena, &a);
 	assert_int_equal(a.scram_sha_1.n, fake.scram_sha_1.n);
 	assert_int_equal(a.scram_sha_256.n, fake.scram_sha_256.n);
 	assert_true(bytes_starts(a.scram_sha_1, bytes_head(fake.scram_sha_1, bytes_find(fake.scram_sha_1, '$') + 1)));
 	assert_true(bytes_starts(a.scram_sha_256, bytes_head(fake.scram_sha_256, bytes_find(fake.scram_sha_256, '$') + 1)));
 	assert_false(bytes_eq(a.scram_sha_256, fake.scram_sha_256));
-	account_make_keys(secret, text("ANNA@a.example"), text("secret"), true, arena, &b);
+	account_make_keys(secret, text("ANNA@a.example"), text("secret"), true, 8192, arena, &b);
 	assert_true(bytes_eq(a.scram_sha_256, b.scram_sha_256));
-	account_make_keys(secret, text("anna@a.example"), text("Secret"), true, arena, &other);
+	account_make_keys(secret, text("anna@a.example"), text("Secret"), true, 8192, arena, &other);
 	assert_false(bytes_eq(a.scram_sha_256, other.scram_sha_256));
 	other.scram_sha_256 = text("as before");
-	account_make_keys(secret, text("anna@a.example"), text("\xc3\xa4"), true, arena, &other);
-	account_make_keys(secret, text("anna@a.example"), text(""), true, arena, &other);
+	account_make_keys(secret, text("anna@a.example"), text("\xc3\xa4"), true, 8192, arena, &other);
+	account_make_keys(secret, text("anna@a.example"), text(""), true, 8192, arena, &other);
 	assert_true(bytes_eq(other.scram_sha_256, text("as before")));
 	arena_free(&arena);
 }
