@@ -2,7 +2,6 @@
 """hermod account, and the tables it writes, with the daemons that read them confined."""
 import os
 import poplib
-import pty
 import re
 import select
 import signal
@@ -13,7 +12,7 @@ import time
 
 import pytest
 
-from hermodtest.proc import wait_for
+from hermodtest.proc import on_terminal, wait_for
 from hermodtest.suite import MAIL_UID, build_dir, patience
 
 TYPES = ["text", "lmdb", "hash", "btree"]
@@ -204,10 +203,8 @@ def talk(fd, pid, answers):
 @pytest.mark.parametrize("again, status", [("hidden words", 0), ("other words", 1)])
 def test_terminal(make_suite, again, status):
     s = make_suite(start=False, users=())
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.execve(os.path.join(s.build, "bin", "hermod"),
-                  ["hermod", "-c", s.conf, "account", "add", "anna@hermod.test"], s.environment())
+    pid, fd = on_terminal(os.path.join(s.build, "bin", "hermod"), "-c", s.conf, "account", "add", "anna@hermod.test",
+                               env=s.environment())
     seen, code = talk(fd, pid, ["hidden words", again])
     assert code == status, seen
     assert "hidden" not in seen and "other words" not in seen
@@ -217,10 +214,8 @@ def test_terminal(make_suite, again, status):
 def test_the_interrupt_key(make_suite):
     """It ends the question at once, and the terminal shows again what is typed."""
     s = make_suite(start=False, users=())
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.execve(os.path.join(s.build, "bin", "hermod"),
-                  ["hermod", "-c", s.conf, "account", "add", "anna@hermod.test"], s.environment())
+    pid, fd = on_terminal(os.path.join(s.build, "bin", "hermod"), "-c", s.conf, "account", "add", "anna@hermod.test",
+                               env=s.environment())
     seen = b""
     while not seen.endswith(b"Password: "):
         assert select.select([fd], [], [], 60 * patience())[0], seen

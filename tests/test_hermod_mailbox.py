@@ -2,7 +2,6 @@
 """hermod mailbox: what it shows, finds, makes anew and brings back; as root it works as the mailbox's owner."""
 import json
 import os
-import pty
 import re
 import shutil
 import subprocess
@@ -11,7 +10,7 @@ import time
 import pytest
 
 from hermodtest.imap import Literal
-from hermodtest.proc import wait_for
+from hermodtest.proc import on_terminal, wait_for
 from hermodtest.suite import MAIL_UID, PASSWORD, patience
 
 SETTINGS = {"expunge_keep": "1d"}
@@ -402,11 +401,8 @@ def test_progress_on_a_terminal(shared_suite):
         with open(path, "w") as f:
             f.write("Subject: x\n\n" + "a line of it\n" * 5000)
         owned(path)
-    pid, fd = pty.fork()
-    if pid == 0:
-        hermod = os.path.join(shared_suite.build, "bin", "hermod")
-        os.execve(hermod, [hermod, "-c", shared_suite.conf, "mailbox", "rebuild", address, "INBOX"],
-                  shared_suite.environment())
+    pid, fd = on_terminal(os.path.join(shared_suite.build, "bin", "hermod"), "-c", shared_suite.conf, "mailbox", "rebuild",
+                               address, "INBOX", env=shared_suite.environment())
     out = b""
     try:
         while (piece := os.read(fd, 65536)):

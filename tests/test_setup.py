@@ -2,7 +2,6 @@
 """hermod setup: from an empty folder to a mail system that works; what it refuses, and what it leaves when it fails."""
 import json
 import os
-import pty
 import re
 import resource
 import select
@@ -551,11 +550,7 @@ class Terminal:
 
     def __init__(self, command):
         self.said, self.status = "", None
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            for n in (signal.SIGINT, signal.SIGQUIT):       # which a shell ignores for what it runs beside itself
-                signal.signal(n, signal.SIG_DFL)
-            os.execv(command[0], command)
+        self.pid, self.fd = proc.on_terminal(*command)
 
     def expect(self, words, answer=None):
         end = time.monotonic() + 20 * patience()

@@ -3,6 +3,7 @@
 import collections
 import ctypes
 import os
+import pty
 import random
 import signal
 import socket
@@ -123,6 +124,16 @@ def wait_for(what, seconds=20, step=0.02, why=None):
             text = why() if callable(why) else why
             raise AssertionError(f"not so after {seconds} s: {text or what}")
         time.sleep(step)
+
+
+def on_terminal(program, *args, env=None):
+    """Its pid, and the other end of the terminal that it has."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        for n in (signal.SIGINT, signal.SIGQUIT):       # which a shell ignores for what it runs beside itself
+            signal.signal(n, signal.SIG_DFL)
+        os.execve(program, [program, *args], os.environ if env is None else env)
+    return pid, fd
 
 
 def same_day(seconds):
