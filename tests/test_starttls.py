@@ -16,7 +16,7 @@ from hermodtest.alone import Alone
 from hermodtest.certificates import Authority, openssl
 from hermodtest.proc import wait_for
 from hermodtest.suite import HOSTNAME, Suite, patience
-from hermodtest.wire import greeted, rest, say
+from hermodtest.wire import greeted, rest, say, say_all
 
 MESSAGE = "From: a@client.test\r\nSubject: {}\r\n\r\nHello.\r\n"
 VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
@@ -175,6 +175,20 @@ def test_the_end_of_tls_within_a_chunk(tls_suite, ca):
     wait_for(lambda: descriptors() <= before + 1, 20 * patience(), why=lambda: f"{descriptors()} descriptors, {before} before")
     assert tls_suite.pids("smtpd") == pids and not tls_suite.queue_files()
     connected(tls_suite, context_of(ca)).quit()
+
+
+@pytest.mark.parametrize("shut", [True, False])
+def test_answered_behind_close_notify(tls_suite, ca, shut):
+    """RFC 8446 section 6.1: it closes one direction; what was said before is done and answered, and then the other is closed by it."""
+    said = f"EHLO client.test\r\nMAIL FROM:<s@client.test>\r\nRCPT TO:<anna@{tls_suite.domain}>\r\n"
+    mail = MESSAGE.format(f"all at once {shut}")
+    for end, codes in (("", [250]), ("NOOP\r\n", [250, 250]), ("QUIT\r\n", [250, 221]), ("NOOP", [250])):
+        s = greeted(tls_suite.smtp_port)
+        say(s, b"EHLO client.test")
+        assert say(s, b"STARTTLS").startswith(b"220 ")
+        got = say_all(s, context_of(ca), HOSTNAME, f"{said}BDAT {len(mail)} LAST\r\n{mail}{end}", shut)
+        assert [int(c) for c in re.findall(rb"^(\d+) ", got, re.M)] == [250] * 3 + codes, got
+    wait_for(lambda: len([m for m in tls_suite.maildir("anna").messages() if f"all at once {shut}".encode() in m]) == 4, 20 * patience())
 
 
 # ---- what is refused

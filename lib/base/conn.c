@@ -307,7 +307,7 @@ tls_no_more(struct conn *c, int got)
 			c->end_why = CONN_TLS;
 		break;
 	case SSL_ERROR_ZERO_RETURN:		/* what follows it is never looked at */
-		c->eof = c->raw_eof = true;
+		c->eof = true;
 		c->end_why = CONN_EOF;
 		break;
 	case SSL_ERROR_WANT_WRITE:
@@ -497,7 +497,7 @@ drop_unsent(struct conn *c)
 static void
 tls_notify_close(struct conn *c)
 {
-	if (!c->closing || c->notified || c->failed || c->tls != CONN_PROTECTED || c->out.n > 0)
+	if (c->notified || c->failed || c->tls != CONN_PROTECTED || c->out.n > 0)
 		return;
 	c->notified = true;
 	ERR_clear_error();
@@ -519,7 +519,8 @@ send_out(struct conn *c)
 	if (c->ssl) {
 		do {
 			tls_encrypt(c);
-			tls_notify_close(c);
+			if (c->closing)
+				tls_notify_close(c);
 		} while (c->raw_out.n > 0 && send_some(c, &c->raw_out) && c->out.n > 0
 		    && c->tls == CONN_PROTECTED && !c->failed);
 		watch_write(c, c->raw_out.n > 0 && !c->failed);
@@ -545,7 +546,9 @@ end(struct conn *c, enum conn_end why)
 {
 	if (c->ended)
 		return;
-	if (why == CONN_TLS && c->raw_out.n > 0)	/* the alert, if it goes at once */
+	if (c->eof)
+		tls_notify_close(c);
+	if ((why == CONN_TLS || why == CONN_EOF) && c->raw_out.n > 0)	/* the alert, if it goes at once */
 		send(c->fd, c->raw_out.p, c->raw_out.n, MSG_NOSIGNAL | MSG_DONTWAIT);
 	stop_events(c);
 	c->ended = true;

@@ -22,7 +22,7 @@ enum conn_end {		/* why it ended */
 	CONN_EOF,	/* the peer closed its side in order; what it sent is delivered, `out` sent */
 	CONN_RESET,	/* an error of the socket */
 	CONN_TIMEOUT,	/* the deadline passed */
-	CONN_TLS,	/* the handshake or a record was bad, or close_notify is missing mid-way */
+	CONN_TLS,	/* the handshake or a record was bad, or close_notify is missing (then `out` is sent) */
 	CONN_FLUSHED,	/* what conn_close_flushed was asked to send is sent */
 	CONN_UNCONNECTED, /* conn_connecting: nobody is there, see error */
 };

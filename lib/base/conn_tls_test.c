@@ -102,6 +102,44 @@ test_tls_close_flushed(void **state)
 	client_end();
 }
 
+static void
+client_reads_some(struct buf *b)
+{
+	char chunk[8192];
+	int n = SSL_read(client, chunk, sizeof chunk);
+
+	if (n > 0)
+		buf_add(b, bytes_of(chunk, (size_t)n));
+	ERR_clear_error();
+}
+
+/* Up to the end, which is in order: RFC 8446 section 6.1. */
+static void
+client_reads(struct buf *b)
+{
+	UNTIL(SSL_get_shutdown(client) & SSL_RECEIVED_SHUTDOWN)
+		client_reads_some(b);
+}
+
+static void
+test_close_notify_is_answered(void **state)
+{
+	struct buf back;
+
+	(void)state;
+	buf_init(&back, 100);
+	starttls();
+	handshake();
+	SSL_write(client, "last", 4);
+	SSL_shutdown(client);
+	client_reads(&back);
+	assert_bytes_equal(buf_bytes(&back), text("last"));
+	UNTIL(seen.ends);
+	assert_int_equal(seen.why, CONN_EOF);
+	buf_fini(&back);
+	client_end();
+}
+
 /* A client that reads while it writes its first command finds nothing to read: no ticket by itself. */
 static void
 test_tickets_with_the_first_data(void **state)
@@ -420,6 +458,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tls_echo),
 		cmocka_unit_test(test_tls_close_flushed),
+		cmocka_unit_test(test_close_notify_is_answered),
 		cmocka_unit_test(test_tls_pause),
 		cmocka_unit_test(test_tickets_with_the_first_data),
 		cmocka_unit_test(test_injection_with_the_command),

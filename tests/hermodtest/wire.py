@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: ISC
 """Connections that say what no library would: octets and lines, as the test has them. Text and octets are both taken."""
+import contextlib
 import socket
+import ssl
 
 from hermodtest.suite import patience
 
@@ -28,6 +30,37 @@ def rest(s):
     got = b""
     while chunk := s.recv(1000):
         got += chunk
+    return got
+
+
+def say_all(s, context, name, said, shut=True):
+    """What comes over TLS until the other side says in order that there is no more, to one who says all at once, and with it that it
+    was all: by close_notify, and for TCP too where `shut`. The ssl module's own sockets read nothing behind that."""
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF        # an end without close_notify is an SSLEOFError
+    into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+    t = context.wrap_bio(into, out, server_hostname=name)
+
+    def done(what):
+        while True:
+            try:
+                return what()
+            except ssl.SSLWantReadError:
+                if out.pending:
+                    s.sendall(out.read())
+                octets = s.recv(16384)
+                into.write(octets) if octets else into.write_eof()
+
+    done(t.do_handshake)
+    t.write(octets_of(said))
+    with contextlib.suppress(ssl.SSLWantReadError):
+        t.unwrap()
+    s.sendall(out.read())
+    if shut:
+        s.shutdown(socket.SHUT_WR)
+    got = b""
+    with contextlib.suppress(ssl.SSLZeroReturnError):
+        while chunk := done(lambda: t.read(16384)):
+            got += chunk
     return got
 
 
