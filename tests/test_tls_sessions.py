@@ -14,7 +14,7 @@ import pytest
 from hermodtest import imap
 from hermodtest.proc import wait_for
 from hermodtest.suite import HOSTNAME, PASSWORD, TLS_FACTS, Suite, patience
-from hermodtest.wire import greeted, rest, say
+from hermodtest.wire import greeted, rest, say, say_all
 
 ANNA = "anna@hermod.test"
 
@@ -142,6 +142,41 @@ def test_what_a_client_said_last(suite, context, ca):
         d.logout()
         return "1" in str(n)
     wait_for(there, 20 * patience(), step=0.3)
+
+
+def connect(suite, port):
+    return socket.create_connection((suite.host, getattr(suite, port)), timeout=20 * patience())
+
+
+@pytest.mark.parametrize("shut", [True, False])
+@pytest.mark.parametrize("port", ["imaps_port", "imap_port"])
+def test_imap_is_answered_behind_close_notify(suite, context, port, shut):
+    """RFC 8446 section 6.1: it closes one direction, and what was said before is answered: before the login and behind it."""
+    s = connect(suite, port)
+    if port == "imap_port":
+        s.recv(1000)
+        assert b"go ahead" in say(s, b"x STARTTLS")
+    login = f"a NOOP\r\nb LOGIN {ANNA} \"{PASSWORD}\"\r\n"
+    got = say_all(s, context, HOSTNAME, login + "c SELECT INBOX\r\nd FETCH 1:3 BODY.PEEK[]\r\ne LOGOUT\r\n", shut)
+    assert got.count(b"line of mail") == 1110 and all(b"%c OK" % tag in got for tag in b"abcde"), got[-300:]
+
+
+@pytest.mark.parametrize("said,last", [("", b"* OK"), ("a NOOP\r\n", b"a OK"), (f"a LOGIN {ANNA} wrong\r\n", b"a NO"),
+                                       (f"a LOGIN {ANNA} \"{PASSWORD}\"\r\nb SELECT INBOX\r\n", b"b OK"),
+                                       (f"a LOGIN {ANNA} \"{PASSWORD}\"\r\nb SELECT INBOX\r\nc IDLE\r\n", b"+ ")])
+def test_imap_without_logout_behind_close_notify(suite, context, said, last):
+    got = say_all(connect(suite, "imaps_port"), context, HOSTNAME, said)
+    assert last in got.split(b"\r\n")[-2][:4], got
+
+
+@pytest.mark.parametrize("port", ["pop3s_port", "pop3_port"])
+def test_pop3_is_answered_behind_close_notify(suite, context, port):
+    s = connect(suite, port)
+    if port == "pop3_port":
+        s.recv(1000)
+        assert say(s, b"STLS").startswith(b"+OK")
+    got = say_all(s, context, HOSTNAME, f"USER {ANNA}\r\nPASS {PASSWORD}\r\nRETR 1\r\nRETR 2\r\nRETR 3\r\nQUIT\r\n")
+    assert got.count(b"line of mail") == 1110 and got.endswith(b"\r\n") and got.split(b"\r\n")[-2].startswith(b"+OK"), got[-300:]
 
 
 # ---- what is refused

@@ -4,7 +4,8 @@
  *
  * Until the handshake is done there is no inner, and the client is a guest like others: it may be slow
  * no longer than handshake_timeout. Behind it the session at the other half decides how long all of it lasts.
- * What one side has sent and the other does not take yet stays where it was read, and nothing more is read.
+ * What one side has sent and the other does not take yet stays where it was read, and nothing more is read. A client that closes
+ * its side is answered until the session closes its own.
  */
 #include "tls/tls.h"
 
@@ -102,6 +103,15 @@ inner_room(void *owner)
 
 /* ---- ends ---- */
 
+/* It may wait for answers to what it said: RFC 8446 section 6.1. The session is at its end when it has given them. */
+static void
+outer_eof(void *owner)
+{
+	struct link *k = owner;
+
+	conn_half_close(&k->inner);
+}
+
 static void
 outer_end(void *owner, enum conn_end why)
 {
@@ -192,6 +202,7 @@ begin(struct link *k, int fd)
 
 	conn_init(&k->outer, &l->daemon->loop, fd, ROOM, ROOM, outer_input, outer_end, k);
 	k->outer.on_room = outer_room;
+	k->outer.on_eof = outer_eof;
 	k->outer.on_ready = on_ready;
 	must(tls_server_start(l->server, &k->outer, k->imap ? "imap" : "pop3"));	/* nothing was read yet */
 	conn_deadline(&k->outer, l->limits->handshake_timeout_ms);

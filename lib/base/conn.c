@@ -505,6 +505,16 @@ tls_notify_close(struct conn *c)
 	ERR_clear_error();
 }
 
+/* Who cannot be told any more is gone: reading says so. */
+static void
+half_close(struct conn *c)
+{
+	if (!c->half_closing || c->out.n > 0)
+		return;
+	c->half_closing = false;
+	shutdown(c->fd, SHUT_WR);
+}
+
 static void
 send_out(struct conn *c)
 {
@@ -526,6 +536,7 @@ send_out(struct conn *c)
 		watch_write(c, c->raw_out.n > 0 && !c->failed);
 	} else {
 		watch_write(c, !send_some(c, &c->out) && !c->failed);
+		half_close(c);
 	}
 	if (c->mute)
 		drop_unsent(c);
@@ -562,6 +573,14 @@ room_due(const struct conn *c)
 	    && c->tls != CONN_HANDSHAKE;
 }
 
+/* All that the peer has said was taken, and it will say no more. */
+static bool
+eof_due(const struct conn *c)
+{
+	return c->eof && !c->eof_told && !c->paused && !c->choked && !c->owed && !c->closing && !c->failed
+	    && (c->on_eof || unsent(c) == 0);
+}
+
 /* After every change of state, from inside the loop or not: what will call us next? Reading
  * is stopped later, when an event comes that nobody wants: most pauses end before. */
 static void
@@ -573,8 +592,8 @@ settle(struct conn *c)
 		c->choked = false;
 		c->owed = true;
 	}
-	if (c->failed || (c->owed && !c->paused) || (c->more && takes_input(c)) || room_due(c)
-	    || (unsent(c) == 0 && ((c->eof && !c->paused) || (c->closing && !c->lingering))))
+	if (c->failed || (c->owed && !c->paused) || (c->more && takes_input(c)) || room_due(c) || eof_due(c)
+	    || (unsent(c) == 0 && c->closing && !c->lingering))
 		event_active(&c->again, EV_TIMEOUT, 0);	/* work(), from the loop */
 	if (!c->rd_on && wants_read(c)) {
 		if (event_add(&c->rd, NULL) != 0)
@@ -673,6 +692,13 @@ call_room(struct conn *c)
 	return true;
 }
 
+static bool
+call_eof(struct conn *c)
+{
+	c->eof_told = true;
+	return call(c, c->on_eof);
+}
+
 /* One round: in, the owner, out, and then whatever the state has become. */
 static void
 work(struct conn *c, bool readable)
@@ -688,6 +714,8 @@ work(struct conn *c, bool readable)
 	if (input && c->in.n > 0 && !c->paused && !c->closing && !c->failed
 	    && c->tls != CONN_HANDSHAKE && !call_input(c))
 		return;
+	if (c->on_eof && eof_due(c) && !call_eof(c))
+		return;
 	if (!c->wr_on)			/* else the socket has said that it is full */
 		send_out(c);
 	if (room_due(c)) {		/* once a round: others have their turn, however fast this peer is */
@@ -700,7 +728,7 @@ work(struct conn *c, bool readable)
 	if (c->closing) {
 		if (close_step(c))
 			return;
-	} else if (c->failed || (c->eof && !c->paused && !c->choked && !c->owed && unsent(c) == 0)) {
+	} else if (c->failed || (!c->on_eof && eof_due(c))) {
 		end(c, c->end_why);
 		return;
 	}
@@ -871,6 +899,14 @@ conn_close_flushed(struct conn *c, uint64_t within_ms)
 		return;
 	c->closing = true;
 	timer_set(&c->deadline, within_ms);
+	conn_flush(c);
+}
+
+void
+conn_half_close(struct conn *c)
+{
+	must(c->tls == CONN_PLAIN);
+	c->half_closing = true;
 	conn_flush(c);
 }
 

@@ -68,6 +68,8 @@ struct conn {
 	bool		 wants_room;	/* on_room is to be called */
 	bool		 mute;		/* the socket takes nothing more; with hear_out */
 	bool		 more;		/* OpenSSL may hold octets that no event will tell of */
+	bool		 eof_told;	/* on_eof was called */
+	bool		 half_closing;	/* conn_half_close is to be done when `out` is sent */
 	bool		 notified;	/* close_notify is sent */
 	bool		 lingering;	/* half-closed: what comes is discarded */
 	bool		 connecting;	/* nothing is read or sent yet */
@@ -83,6 +85,8 @@ struct conn {
 	/* The owner's */
 	void		(*on_input)(void *owner);	/* `in` has grown, or conn_resume was called */
 	void		(*on_end)(void *owner, enum conn_end why); /* once; conn does nothing after */
+	void		(*on_eof)(void *owner);	/* set after conn_init, may be NULL: instead of on_end where the peer closed its side,
+						 * and only that. It goes on to read until the owner closes */
 	void		(*on_room)(void *owner);	/* after conn_want_room; may be NULL */
 	void		(*on_ready)(void *owner); /* set after conn_init, may be NULL: the socket is connected, or a handshake
 						 * is done (tls says which); before any on_input of what came behind it */
@@ -108,6 +112,10 @@ void	conn_deadline(struct conn *c, uint64_t after_ms); /* 0: none. Only for wait
  * would reset the connection under the last reply), then ends with CONN_FLUSHED. No input is
  * delivered any more. */
 void	conn_close_flushed(struct conn *c, uint64_t within_ms);
+
+/* Sends `out`, to which nothing is added any more, and tells the peer that it was all; what the peer says is read as before.
+ * Only in plaintext. */
+void	conn_half_close(struct conn *c);
 
 /* So much waits to be sent that no more should be answered now. */
 static inline bool

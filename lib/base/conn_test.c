@@ -193,6 +193,97 @@ test_last_words(void **state)
 	finish();
 }
 
+/* One side is closed, the other goes on until its owner closes it. */
+static void
+test_eof(void **state)
+{
+	static unsigned char all[BIG];
+	struct buf back;
+
+	(void)state;
+	fill(all, BIG);
+	buf_init(&back, BIG);
+	begin(COUNT_ONLY, 100, BIG);
+	owner->c.on_eof = on_eof;
+	conn_pause(&owner->c);
+	peer_send("last", 4);
+	shutdown(peer, SHUT_WR);
+	turns(5);
+	assert_int_equal(seen.eofs, 0);		/* of what is not taken this is not the end */
+	conn_resume(&owner->c);
+	UNTIL(seen.eofs);
+	assert_bytes_equal(buf_bytes(&seen.got), text("last"));
+	buf_add(&owner->c.out, bytes_of(all, BIG));
+	conn_flush(&owner->c);
+	UNTIL(back.n == BIG)
+		peer_read(&back);
+	assert_memory_equal(back.p, all, BIG);
+	conn_pause(&owner->c);
+	conn_resume(&owner->c);
+	turns(5);
+	assert_int_equal(seen.ends, 0);
+	assert_int_equal(seen.eofs, 1);
+	conn_close_flushed(&owner->c, 5000);
+	UNTIL(seen.ends);
+	assert_int_equal(seen.why, CONN_FLUSHED);
+	buf_fini(&back);
+	finish();
+}
+
+/* Who is gone altogether is noticed by what is sent to it. */
+static void
+test_reset_behind_eof(void **state)
+{
+	(void)state;
+	begin(COUNT_ONLY, 100, 100);
+	owner->c.on_eof = on_eof;
+	fd_close(&peer);
+	UNTIL(seen.eofs);
+	buf_text(&owner->c.out, "hello");
+	conn_flush(&owner->c);
+	UNTIL(seen.ends);
+	assert_int_equal(seen.why, CONN_RESET);
+	finish();
+}
+
+static void
+test_eof_frees_owner(void **state)
+{
+	(void)state;
+	begin(FREE_ITSELF, 100, 100);
+	owner->c.on_eof = on_eof;
+	fd_close(&peer);
+	UNTIL(seen.eofs);
+	turns(3);
+	assert_int_equal(seen.ends, 0);
+	finish();
+}
+
+static void
+test_half_close(void **state)
+{
+	static unsigned char all[BIG];
+	struct buf back;
+
+	(void)state;
+	fill(all, BIG);
+	buf_init(&back, BIG);
+	begin(COUNT_ONLY, 100, BIG);
+	buf_add(&owner->c.out, bytes_of(all, BIG));
+	conn_half_close(&owner->c);
+	turns(5);
+	UNTIL(!peer_read(&back));
+	assert_bytes_equal(buf_bytes(&back), bytes_of(all, BIG));
+	peer_send("an answer", 9);
+	UNTIL(seen.got.n == 9);
+	assert_int_equal(seen.ends, 0);
+	fd_close(&peer);
+	UNTIL(seen.ends);
+	assert_int_equal(seen.why, CONN_EOF);
+	buf_fini(&back);
+	finish();
+}
+
 static void
 test_owner_frees_itself(void **state)
 {
@@ -499,6 +590,10 @@ main(void)
 		cmocka_unit_test(test_room),
 		cmocka_unit_test(test_room_frees_owner),
 		cmocka_unit_test(test_last_words),
+		cmocka_unit_test(test_eof),
+		cmocka_unit_test(test_reset_behind_eof),
+		cmocka_unit_test(test_eof_frees_owner),
+		cmocka_unit_test(test_half_close),
 		cmocka_unit_test(test_owner_frees_itself),
 		cmocka_unit_test(test_pause),
 		cmocka_unit_test(test_close_flushed),

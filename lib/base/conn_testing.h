@@ -29,7 +29,7 @@ struct owner { struct conn c; enum manner manner; };
 
 static struct {
 	struct buf	 got;		/* all that on_input took */
-	unsigned	 inputs, ends, lines, readies, rooms;
+	unsigned	 inputs, ends, lines, readies, rooms, eofs;
 	size_t		 sent;
 	enum conn_end	 why;
 	int		 error;
@@ -150,6 +150,19 @@ on_ready(void *arg)
 	seen.readies++;
 	seen.got_at_ready = seen.got.n;
 	see_facts(&o->c);
+	if (o->manner == FREE_ITSELF) {
+		conn_fini(&o->c);
+		mem_free(o);
+		owner = NULL;
+	}
+}
+
+static inline void
+on_eof(void *arg)
+{
+	struct owner *o = arg;
+
+	seen.eofs++;
 	if (o->manner == FREE_ITSELF) {
 		conn_fini(&o->c);
 		mem_free(o);

@@ -140,6 +140,48 @@ test_close_notify_is_answered(void **state)
 	client_end();
 }
 
+/* Behind close_notify there is more to be told, and octets that nobody looks at; the client's socket is not reset under it. */
+static void
+test_tls_eof(void **state)
+{
+	static unsigned char all[BIG];
+	struct buf back;
+
+	(void)state;
+	fill(all, BIG);
+	buf_init(&back, BIG);
+	starttls();
+	handshake();
+	owner->manner = COUNT_ONLY;
+	owner->c.on_eof = on_eof;
+	SSL_write(client, "last", 4);
+	SSL_shutdown(client);
+	peer_send("x", 1);
+	UNTIL(seen.eofs);
+	for (size_t at = 0; at < BIG; ) {
+		size_t n = BIG - at < 30000 ? BIG - at : 30000;
+
+		buf_add(&owner->c.out, bytes_of(all + at, n));
+		at += n;
+		conn_flush(&owner->c);
+		if (at == BIG)
+			conn_close_flushed(&owner->c, 5000);
+		UNTIL(owner->c.out.n == 0)
+			client_reads_some(&back);
+	}
+	client_reads(&back);
+	assert_bytes_equal(buf_bytes(&back), bytes_of(all, BIG));
+	assert_int_equal(peer_send("x", 1), 1);
+	turns(3);
+	assert_int_equal(seen.ends, 0);
+	fd_close(&peer);
+	UNTIL(seen.ends);
+	assert_int_equal(seen.why, CONN_FLUSHED);
+	assert_bytes_equal(buf_bytes(&seen.got), text("last"));
+	buf_fini(&back);
+	client_end();
+}
+
 /* A client that reads while it writes its first command finds nothing to read: no ticket by itself. */
 static void
 test_tickets_with_the_first_data(void **state)
@@ -459,6 +501,7 @@ main(void)
 		cmocka_unit_test(test_tls_echo),
 		cmocka_unit_test(test_tls_close_flushed),
 		cmocka_unit_test(test_close_notify_is_answered),
+		cmocka_unit_test(test_tls_eof),
 		cmocka_unit_test(test_tls_pause),
 		cmocka_unit_test(test_tickets_with_the_first_data),
 		cmocka_unit_test(test_injection_with_the_command),
