@@ -169,6 +169,14 @@ def test_imap_without_logout_behind_close_notify(suite, context, said, last):
     assert last in got.split(b"\r\n")[-2][:4], got
 
 
+def test_more_than_a_session_takes(suite, context):
+    """What it said when it went is heard, though it took no more of what was sent to it."""
+    for _ in range(10):
+        got = say_all(connect(suite, "imaps_port"), context, HOSTNAME,
+                      f"a LOGIN {ANNA} \"{PASSWORD}\"\r\nb LOGOUT\r\n" + "c NOOP\r\n" * 110_000)
+        assert got.count(b"\r\nb OK") == 1, got
+
+
 @pytest.mark.parametrize("port", ["pop3s_port", "pop3_port"])
 def test_pop3_is_answered_behind_close_notify(suite, context, port):
     s = connect(suite, port)

@@ -177,6 +177,7 @@ hand_on(struct link *k, const char *facts)
 	close(pair[1]);
 	conn_init(&k->inner, &l->daemon->loop, pair[0], ROOM, ROOM, inner_input, inner_end, k);
 	k->inner.on_room = inner_room;
+	k->inner.hear_out = true;	/* a session that has ended takes nothing more, but has said why */
 	return true;
 }
 

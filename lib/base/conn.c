@@ -462,6 +462,14 @@ watch_write(struct conn *c, bool on)
 	c->wr_on = on;
 }
 
+/* Who hears no more is told that nothing will come: were it still there, both would wait. */
+static void
+fall_mute(struct conn *c)
+{
+	c->mute = true;
+	shutdown(c->fd, SHUT_WR);
+}
+
 /* True: all of b is sent. */
 static bool
 send_some(struct conn *c, struct buf *b)
@@ -473,7 +481,7 @@ send_some(struct conn *c, struct buf *b)
 		if (done == -1 && errno == EINTR)
 			continue;
 		if (done == -1 && errno != EAGAIN && c->hear_out)
-			c->mute = true;
+			fall_mute(c);
 		else if (done == -1 && errno != EAGAIN)
 			socket_fail(c, CONN_RESET, errno);
 		if (done > 0)
