@@ -630,6 +630,31 @@ def test_expired(make_suite, ca):
     assert b"STARTTLS" in say(greeted(suite.smtp_port), b"EHLO client.test")
 
 
+@pytest.mark.parametrize("kinds", [("ec", "ec"), ("ec", "rsa"), ("rsa", "ec"), ("rsa", "rsa")])
+def test_valid_before_expired(make_suite, ca, kinds):
+    """Whatever stands first; who names no server gets one that stands for the first."""
+    items = [ca.issue(HOSTNAME, OTHER, expired=True, kind=kinds[0]).item, ca.issue(HOSTNAME, expired=True, kind=kinds[1]).item,
+             ca.issue(OTHER, HOSTNAME, kind=kinds[1]).item]
+    suite = make_suite(tls_certificates=items)
+    for name in (HOSTNAME, OTHER, "unknown.test", None):
+        context = context_of(ca)
+        context.check_hostname = name in (HOSTNAME, OTHER)
+        s = greeted(suite.smtp_port)
+        say(s, b"EHLO client.test")
+        say(s, b"STARTTLS")
+        t = context.wrap_socket(s, server_hostname=name)
+        assert t.getpeercert()["subjectAltName"] == (("DNS", OTHER), ("DNS", HOSTNAME)), name
+        t.close()
+
+
+def test_valid_for_another_name(make_suite, ca):
+    """A name that only an expired one has is served with that, as ever; its other names are not."""
+    suite = make_suite(tls_certificates=[ca.issue(HOSTNAME, OTHER, expired=True).item, ca.issue(OTHER).item])
+    connected(suite, context_of(ca), OTHER).quit()
+    with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
+        connected(suite, context_of(ca))
+
+
 # ---- real clients
 
 def test_swaks(tls_suite, ca):

@@ -2,7 +2,8 @@
 /*
  * A context for each certificate: its own, and beside it those of other kinds of key (RSA, ECDSA)
  * that have all its names, so that each client gets the best that it can verify. The server name that a client
- * asks for chooses the context; who asks for none, or for one that nobody has, gets the first.
+ * asks for chooses the context; who asks for none, or for one that nobody has, gets the first. One that has expired is shown
+ * only where no other will do.
  */
 #include "daemon/tls_server.h"
 
@@ -121,21 +122,56 @@ has_names_of(const struct certificate *c, const struct certificate *other)
 	return all;
 }
 
+/* RFC 5280 section 4.1.2.5. */
+static bool
+is_in_its_time(const struct certificate *c)
+{
+	return X509_cmp_timeframe(NULL, X509_get0_notBefore(leaf(c)), X509_get0_notAfter(leaf(c))) == 0;
+}
+
+/* The first of that name, but one that clients refuse for its time only where there is no other. NULL: nobody has it. */
+static const struct certificate *
+find_name(const struct tls_server *t, const char *name)
+{
+	const struct certificate *found = NULL;
+
+	for (size_t i = 0; i < t->n; i++) {
+		const struct certificate *c = &t->certificate[i];
+
+		if (!has_name(c, name, strlen(name)))
+			continue;
+		if (is_in_its_time(c))
+			return c;
+		if (!found)
+			found = c;
+	}
+	return found;
+}
+
+/* The first of all, or, while it is not in its time, one that is and has its names. */
+static const struct certificate *
+first_or_like_it(const struct tls_server *t)
+{
+	const struct certificate *first = &t->certificate[0];
+
+	if (is_in_its_time(first))
+		return first;
+	for (size_t i = 1; i < t->n; i++)
+		if (is_in_its_time(&t->certificate[i]) && has_names_of(&t->certificate[i], first))
+			return &t->certificate[i];
+	return first;
+}
+
 static int
 on_server_name(SSL *ssl, int *alert, void *arg)
 {
 	const struct tls_server *t = arg;
 	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	const struct certificate *c = name ? find_name(t, name) : NULL;
 
 	(void)alert;
-	if (!name)
-		return SSL_TLSEXT_ERR_NOACK;
-	for (size_t i = 0; i < t->n; i++)
-		if (has_name(&t->certificate[i], name, strlen(name))) {
-			SSL_set_SSL_CTX(ssl, t->certificate[i].ctx);
-			return SSL_TLSEXT_ERR_OK;
-		}
-	return SSL_TLSEXT_ERR_NOACK;
+	SSL_set_SSL_CTX(ssl, c ? c->ctx : first_or_like_it(t)->ctx);
+	return c ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
 /* ---- tickets ---- */
@@ -425,22 +461,22 @@ load(struct tls_server *t, struct daemon *d, const char *item)
 	t->n++;
 }
 
-/* Beside the certificate itself. OpenSSL keeps one of each kind of key. */
-static void
-use_others(struct tls_server *t, size_t which, const struct tls_settings *s)
+/* Itself, and those beside it. OpenSSL keeps one of each kind of key. False: none is in its time, where that is asked for. */
+static bool
+use_all(struct tls_server *t, const struct certificate *c, bool in_time, const struct tls_settings *s)
 {
-	const struct certificate *c = &t->certificate[which];
 	bool has[3] = { false, false, false };
 
 	for (size_t i = 0; i < t->n + 1; i++) {
 		const struct certificate *o = i == 0 ? c : &t->certificate[i - 1];
 		size_t kind = EVP_PKEY_is_a(o->key, "RSA") ? 0 : EVP_PKEY_is_a(o->key, "EC") ? 1 : 2;
 
-		if (has[kind] || (o != c && !has_names_of(o, c)))
+		if (has[kind] || (o != c && !has_names_of(o, c)) || (in_time && !is_in_its_time(o)))
 			continue;
 		has[kind] = true;
 		use(c->ctx, o, s->certificates.item[o - t->certificate]);
 	}
+	return has[0] || has[1] || has[2];
 }
 
 struct tls_server *
@@ -462,7 +498,8 @@ tls_server_new(struct daemon *d, const struct tls_settings *s)
 	load_client_cas(t, d, s->client_ca_file);
 	for (size_t i = 0; i < t->n; i++) {
 		t->certificate[i].ctx = new_ctx(t, s);
-		use_others(t, i, s);
+		if (!use_all(t, &t->certificate[i], true, s))	/* a client may take it all the same: mail goes on */
+			use_all(t, &t->certificate[i], false, s);
 	}
 	return t;
 }
