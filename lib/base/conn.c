@@ -286,7 +286,7 @@ tls_handshake(struct conn *c)
 		if (c->raw_eof)
 			fail(c, CONN_TLS);
 		break;
-	case SSL_ERROR_WANT_WRITE:		/* again when raw_out has been sent */
+	case SSL_ERROR_WANT_WRITE:		/* again when raw_out has been sent: handshake_due */
 		break;
 	case SSL_ERROR_WANT_ASYNC:
 		c->async_on = true;		/* until async_done */
@@ -581,6 +581,13 @@ room_due(const struct conn *c)
 	    && c->tls != CONN_HANDSHAKE;
 }
 
+/* It had more to say than there was room for, and now there is. */
+static bool
+handshake_due(const struct conn *c)
+{
+	return c->tls == CONN_HANDSHAKE && !c->async_on && !c->lingering && SSL_want_write(c->ssl) && c->raw_out.n <= RAW_OUT_LOW;
+}
+
 /* All that the peer has said was taken, and it will say no more. */
 static bool
 eof_due(const struct conn *c)
@@ -600,7 +607,7 @@ settle(struct conn *c)
 		c->choked = false;
 		c->owed = true;
 	}
-	if (c->failed || (c->owed && !c->paused) || (c->more && takes_input(c)) || room_due(c) || eof_due(c)
+	if (c->failed || (c->owed && !c->paused) || (c->more && takes_input(c)) || handshake_due(c) || room_due(c) || eof_due(c)
 	    || (unsent(c) == 0 && c->closing && !c->lingering))
 		event_active(&c->again, EV_TIMEOUT, 0);	/* work(), from the loop */
 	if (!c->rd_on && wants_read(c)) {

@@ -2,6 +2,7 @@
 /* TLS as a server has it. */
 #include <fcntl.h>
 #include <openssl/async.h>
+#include <openssl/x509v3.h>
 
 #include "base/conn_testing.h"
 
@@ -48,6 +49,31 @@ handshake(void)
 	UNTIL(SSL_do_handshake(client) == 1);
 	turns(3);
 	assert_int_equal(owner->c.tls, CONN_PROTECTED);
+}
+
+/* A chain for which there is not room at once goes on as the client takes it. */
+static void
+test_long_chain(void **state)
+{
+	static char comment[80000];
+	SSL_CTX *usual = server_ctx;
+	X509_EXTENSION *big;
+	X509 *x;
+
+	(void)state;
+	memset(comment, 'x', sizeof comment - 1);
+	big = X509V3_EXT_conf_nid(NULL, NULL, NID_netscape_comment, comment);
+	server_ctx = make_ctx(3600);
+	x = X509_dup(SSL_CTX_get0_certificate(server_ctx));
+	assert_int_equal(X509_add_ext(x, big, -1), 1);
+	assert_true(X509_sign(x, SSL_CTX_get0_privatekey(server_ctx), EVP_sha256()) > 0);
+	X509_EXTENSION_free(big);
+	assert_int_equal(SSL_CTX_add0_chain_cert(server_ctx, x), 1);
+	starttls();
+	handshake();
+	client_end();
+	SSL_CTX_free(server_ctx);
+	server_ctx = usual;
 }
 
 static void
@@ -498,6 +524,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_long_chain),
 		cmocka_unit_test(test_tls_echo),
 		cmocka_unit_test(test_tls_close_flushed),
 		cmocka_unit_test(test_close_notify_is_answered),
