@@ -251,7 +251,7 @@ tls_signed(struct tls_signing *t, struct bytes signature)
 {
 	must(!t->done);
 	t->done = true;
-	if (signature.n <= sizeof t->signature) {
+	if (signature.n > 0 && signature.n <= sizeof t->signature) {
 		memcpy(t->signature, signature.p, signature.n);
 		t->n = signature.n;
 	}

@@ -79,7 +79,7 @@ answer(EVP_PKEY *key)
 	if (!s)
 		return false;
 	asked.s = NULL;
-	tls_signed(s, bytes_of(signature, key ? tls_sign(key, asked.scheme, bytes_of(asked.octets, asked.n), signature) : 0));
+	tls_signed(s, key ? bytes_of(signature, tls_sign(key, asked.scheme, bytes_of(asked.octets, asked.n), signature)) : text(NULL));
 	return true;
 }
 
