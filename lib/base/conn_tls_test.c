@@ -295,6 +295,30 @@ test_nothing_after_close_notify(void **state)
 	client_end();
 }
 
+/* RFC 8446 section 4.6.3: each is answered by one. Who does not take the answers is not heard any more until he does. */
+static void
+test_key_updates(void **state)
+{
+	struct buf answers;
+
+	(void)state;
+	buf_init(&answers, 4u << 20);
+	starttls();
+	handshake();
+	for (int idle = 0; idle < 100; idle++, turn())
+		while (SSL_do_handshake(client) == 1 && SSL_key_update(client, SSL_KEY_UPDATE_REQUESTED))
+			idle = 0;
+	ERR_clear_error();
+	assert_true(owner->c.raw_out.n > 0 && owner->c.raw_out.n <= owner->c.raw_out.max);
+	assert_int_equal(seen.ends, 0);
+	UNTIL(SSL_write(client, "hello", 5) == 5)
+		peer_read(&answers);
+	UNTIL(seen.got.n == 5)
+		peer_read(&answers);
+	buf_fini(&answers);
+	client_end();
+}
+
 static void
 test_garbage_record(void **state)
 {
@@ -536,6 +560,7 @@ main(void)
 		cmocka_unit_test(test_truncation),
 		cmocka_unit_test(test_end_in_the_handshake),
 		cmocka_unit_test(test_nothing_after_close_notify),
+		cmocka_unit_test(test_key_updates),
 		cmocka_unit_test(test_garbage_record),
 		cmocka_unit_test(test_by_chance),
 		cmocka_unit_test(test_slow_key),
