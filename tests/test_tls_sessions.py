@@ -169,6 +169,15 @@ def test_imap_without_logout_behind_close_notify(suite, context, said, last):
     assert last in got.split(b"\r\n")[-2][:4], got
 
 
+@pytest.mark.parametrize("port,login,get,nothing,end", [
+    ("imaps_port", f"a LOGIN {ANNA} \"{PASSWORD}\"\r\nb SELECT INBOX\r\n", "c FETCH 1:3 BODY.PEEK[]\r\n", "d NOOP\r\n", "z LOGOUT\r\n"),
+    ("pop3s_port", f"USER {ANNA}\r\nPASS {PASSWORD}\r\n", "RETR 1\r\nRETR 2\r\nRETR 3\r\n", "NOOP\r\n", "QUIT\r\n")])
+def test_much_both_ways_at_once(suite, context, port, login, get, nothing, end):
+    """A session that is heard out takes the next command: more of those, and of its answers, than all that is on the way holds."""
+    got = say_all(connect(suite, port), context, HOSTNAME, login + get * 50 + nothing * 60_000 + end)
+    assert got.count(b"line of mail") == 1110 * 50
+
+
 def test_more_than_a_session_takes(suite, context):
     """What it said when it went is heard, though it took no more of what was sent to it."""
     for _ in range(10):

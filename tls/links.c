@@ -176,6 +176,7 @@ hand_on(struct link *k, const char *facts)
 	buf_fini(&addresses);
 	close(pair[1]);
 	conn_init(&k->inner, &l->daemon->loop, pair[0], ROOM, ROOM, inner_input, inner_end, k);
+	k->inner.duplex = true;		/* it may take no more before it is heard */
 	k->inner.on_room = inner_room;
 	k->inner.hear_out = true;	/* a session that has ended takes nothing more, but has said why */
 	return true;
@@ -202,6 +203,7 @@ begin(struct link *k, int fd)
 	struct links *l = k->all;
 
 	conn_init(&k->outer, &l->daemon->loop, fd, ROOM, ROOM, outer_input, outer_end, k);
+	k->outer.duplex = true;
 	k->outer.on_room = outer_room;
 	k->outer.on_eof = outer_eof;
 	k->outer.on_ready = on_ready;

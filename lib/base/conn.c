@@ -57,7 +57,7 @@ static bool
 takes_input(const struct conn *c)
 {
 	return !c->paused && !c->closing && !c->eof && !c->failed && c->in.n < c->in.max
-	    && !conn_choked(c) && c->raw_out.n <= RAW_OUT_LOW;
+	    && (c->duplex || !conn_choked(c)) && c->raw_out.n <= RAW_OUT_LOW;
 }
 
 static bool
@@ -688,7 +688,7 @@ call_input(struct conn *c)
 {
 	if (!call(c, c->on_input))
 		return false;
-	c->choked = c->in.n > 0 && conn_choked(c);
+	c->choked = c->in.n > 0 && conn_choked(c) && !c->duplex;
 	return true;
 }
 

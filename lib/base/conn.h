@@ -35,7 +35,7 @@ enum conn_tls { CONN_PLAIN, CONN_HANDSHAKE, CONN_PROTECTED };
  * the owner, conn with it; conn does nothing after.
  *
  * Back-pressure: nothing is read while `in` is at its max or `out` above half of its max
- * (conn_choked). An owner that stops taking lines when choked is called again when the peer
+ * (conn_choked; but see duplex). An owner that stops taking lines when choked is called again when the peer
  * has read. Should `out` be overrun in spite of it (full), the connection ends: CONN_RESET.
  */
 struct conn {
@@ -56,6 +56,9 @@ struct conn {
 	bool		 closing;	/* conn_close_flushed was called */
 	bool		 hear_out;	/* the owner's to set: what the peer said before it took nothing more is read before
 					 * the end is told. For clients: a server that is fed up says why, and closes */
+
+	bool		 duplex;	/* the owner's to set: what is read is no question that is answered in `out`, and does
+					 * not wait for it to be sent. For those who pass on what others say to each other */
 
 	/* conn's own from here */
 	bool		 raw_eof;	/* the socket is at its end */

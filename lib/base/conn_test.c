@@ -152,6 +152,25 @@ test_room(void **state)
 	finish();
 }
 
+/* Who passes on what others say hears the one, though the other does not listen. */
+static void
+test_duplex(void **state)
+{
+	static unsigned char all[BIG];
+
+	(void)state;
+	begin(COUNT_ONLY, 100, BIG);
+	owner->c.duplex = true;
+	buf_add(&owner->c.out, bytes_of(all, BIG));
+	conn_flush(&owner->c);
+	buf_add(&owner->c.out, bytes_of(all, BIG - owner->c.out.n));
+	assert_true(conn_choked(&owner->c));
+	peer_send("still here", 10);
+	UNTIL(seen.got.n == 10);
+	assert_true(conn_choked(&owner->c));
+	finish();
+}
+
 static void
 room_to_end(void *arg)
 {
@@ -588,6 +607,7 @@ main(void)
 		cmocka_unit_test(test_peer_does_not_read),
 		cmocka_unit_test(test_overrun_ends),
 		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_duplex),
 		cmocka_unit_test(test_room_frees_owner),
 		cmocka_unit_test(test_last_words),
 		cmocka_unit_test(test_eof),

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import ssl
+import threading
 
 from hermodtest.suite import patience
 
@@ -34,8 +35,8 @@ def rest(s):
 
 
 def say_all(s, context, name, said, shut=True):
-    """What comes over TLS until the other side says in order that there is no more, to one who says all at once, and with it that it
-    was all: by close_notify, and for TCP too where `shut`. The ssl module's own sockets read nothing behind that."""
+    """What comes over TLS until the other side says in order that there is no more, to one who says all at once while he listens, and
+    with it that it was all: by close_notify, and for TCP too where `shut`. The ssl module's own sockets read nothing behind that."""
     context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF        # an end without close_notify is an SSLEOFError
     into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
     t = context.wrap_bio(into, out, server_hostname=name)
@@ -54,13 +55,19 @@ def say_all(s, context, name, said, shut=True):
     t.write(octets_of(said))
     with contextlib.suppress(ssl.SSLWantReadError):
         t.unwrap()
-    s.sendall(out.read())
-    if shut:
-        s.shutdown(socket.SHUT_WR)
-    got = b""
+
+    def send(octets):
+        with contextlib.suppress(OSError):
+            s.sendall(octets)
+            if shut:
+                s.shutdown(socket.SHUT_WR)
+
+    sender, got = threading.Thread(target=send, args=(out.read(),)), b""
+    sender.start()
     with contextlib.suppress(ssl.SSLZeroReturnError):
         while chunk := done(lambda: t.read(16384)):
             got += chunk
+    sender.join()
     return got
 
 
