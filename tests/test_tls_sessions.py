@@ -303,11 +303,19 @@ def test_reload(make_suite, ca, context):
 
 
 def test_stop(make_suite, ca, context):
+    """Each hears of it, before and behind its login, and sees an end in order."""
     suite = make_suite(tls_certificates=[ca.of_suite()])
-    c = imaps(suite, context)
-    c.login(ANNA, PASSWORD)
-    c.ok("SELECT INBOX")
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+    both = []
+    for user in (None, ANNA):
+        s = context.wrap_socket(connect(suite, "imaps_port"), server_hostname=HOSTNAME, suppress_ragged_eofs=False)
+        both.append(imap.Client(sock=s))
+        if user:
+            both[-1].login(user, PASSWORD)
+            both[-1].ok("SELECT INBOX")
     suite.stop()
+    for c in both:
+        assert b"* BYE" in bytes(c.buffer) + rest(c.s)
 
 
 @pytest.mark.parametrize("service", ["tls", "imap-login"])
