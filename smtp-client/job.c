@@ -62,6 +62,7 @@ struct job {
 	size_t		 which;		/* its place; SIZE_MAX: it was kept, and the places are not known */
 	struct tried	*tried;		/* for each place */
 	unsigned	 connections;	/* that were used */
+	bool		 served;	/* the present one has brought a transaction to its end */
 	enum relay_contact contact;	/* the worst of those that failed */
 	struct timer	 deadline;
 };
@@ -332,9 +333,10 @@ on_done(void *arg)
 	if (!round.left) {
 		finish(j);
 	} else if (round.again && session_alive(j->session)) {
+		j->served = true;
 		send_mail(j);
 	} else {
-		if (round.again && j->which != SIZE_MAX)
+		if (j->which != SIZE_MAX && (round.again || (j->served && !session_alive(j->session))))
 			race_again(j->race, j->which);	/* it takes no more on this connection, but on another */
 		go_on(j);
 	}
@@ -439,6 +441,7 @@ on_connected(void *arg, size_t which, int fd)
 	o.arg = j;
 	j->which = which;
 	j->connections++;
+	j->served = false;
 	j->session = session_new(j->client, &j->target->places[which], j->lmtp, j->tried[which].clear, logs_in(j) ? j->login : NULL, fd,
 	    &o);
 }

@@ -308,6 +308,39 @@ def test_limits(relay):
         relay.relay(server.nexthop(), rcpts)
 
 
+@pytest.mark.parametrize("later", ["421 4.7.0 enough for one connection", CLOSE, RESET], ids=str)
+@pytest.mark.parametrize("kind", ["plain", "pipelined"])
+def test_enough_for_a_connection(relay, later, kind):
+    """A server may end a connection that has taken mail: for the rest it is asked by another one, at once."""
+    def two(session):
+        return "452 4.5.3 too many" if len(session.mail.rcpts) >= 2 else "250 2.1.5 ok"
+
+    def once(session):
+        return later if len([c for c in session.commands if c.startswith("MAIL")]) > 1 else "250 2.1.0 ok"
+
+    rcpts = [f"u{i}@x.test" for i in range(11)]
+    with Server(extensions=KINDS[kind], rcpt=two, mail=once) as server:
+        r = relay.relay(server.nexthop(), rcpts)
+        assert r.outcomes() == [DELIVERED] * 11, r
+        assert sorted(a for m in server.mails for a, _ in m.rcpts) == sorted(rcpts) and len(server.sessions) == 6
+
+
+def test_enough_for_a_connection_of_one_of_two(two):
+    """It is the same server that is asked: the other is a backup."""
+    relay, nexthop, (first, second) = two({"extensions": PLAIN, "mail": ["250 ok", "421 4.7.0 enough", "250 ok"],
+                                           "rcpt": {"b@x.test": ["452 4.5.3 too many", "250 ok"]}}, {})
+    r = relay.relay(nexthop, THREE[:2])
+    assert r.outcomes() == [DELIVERED] * 2 and len(first.sessions) == 2 and not second.sessions, r
+
+
+def test_goes_after_each_connection(two):
+    """One that takes nothing by the new connection either is not asked for ever."""
+    relay, nexthop, (first, second) = two({"extensions": PLAIN, "mail": ["250 ok", "421 4.7.0 enough"],
+                                           "rcpt": {"b@x.test": "452 4.5.3 too many"}}, {})
+    r = relay.relay(nexthop, THREE[:2])
+    assert r.outcomes() == [DELIVERED] * 2 and len(first.sessions) == 2 and len(second.sessions) == 1, r
+
+
 def test_limit_on_domains(relay):
     """RFC 9422 section 4.3: so many domains a session, not a transaction; and whoever has room left gets on, however many there are."""
     rcpts = [f"u{i}@d{i // 2}.test" for i in range(24)]
