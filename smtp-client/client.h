@@ -117,6 +117,7 @@ struct target {
 	struct candidate	*places;
 	size_t		 nplaces;
 	bool		 all;		/* these are all there are: none was left out, or could not be looked up */
+	unsigned	 missing;	/* preference of the best host of which no address could be looked up; UINT_MAX: none */
 	struct bytes	 domain;	/* what was looked for: a domain, a host; an address in words */
 	struct bytes	 domain_expanded; /* behind its CNAMEs; empty: it has none */
 	struct nexthop	 from;		/* of it, only where connections come from */

@@ -33,6 +33,8 @@ struct tried {
 	bool		 failed;	/* by a session, of which the rest is told; a connection that failed, the race knows */
 	bool		 permanent, tls;
 	bool		 clear;		/* TLS failed there: the next connection goes without */
+	bool		 heard;		/* a transaction there has left recipients to others: why */
+	bool		 judged;	/* likewise, and it is our judgement that they are nothing for that server */
 	struct answer_reply reply;	/* in the arena */
 };
 
@@ -110,14 +112,70 @@ finish(struct job *j)
 	job_free(j);
 }
 
-/* To all that nothing is said of yet. keep: who was judged by some server keeps that. */
+/* ---- our judgement of a server, that it takes less than the message needs ---- */
+
+/* The best of the places that were judged so; SIZE_MAX: none was. */
+static size_t
+best_judged(const struct job *j)
+{
+	size_t best = SIZE_MAX;
+
+	for (size_t i = 0; j->tried && i < j->target->nplaces; i++)
+		if (j->tried[i].judged
+		    && (best == SIZE_MAX || j->target->places[i].preference < j->target->places[best].preference))
+			best = i;
+	return best;
+}
+
+/* Perhaps by another of its addresses. */
+static bool
+is_judged(const struct job *j, struct bytes host)
+{
+	for (size_t i = 0; i < j->target->nplaces; i++)
+		if (j->tried[i].judged && bytes_eq(j->target->places[i].host, host))
+			return true;
+	return false;
+}
+
+/* Is this place merely down for the moment, so that nobody knows what it takes? */
+static bool
+is_open(const struct job *j, size_t i)
+{
+	const struct tried *t = &j->tried[i];
+
+	return !t->permanent && !(j->requiretls && t->tls) && !is_judged(j, j->target->places[i].host);
+}
+
+/*
+ * A backup may take less than the host that it stands in for (RFC 5321 section 5.1): what it does not take is refused for
+ * good only when no host that is at least as good may still take it. One that is worse would pass it on to this one.
+ */
+static bool
+judgement_stands(const struct job *j)
+{
+	size_t best = best_judged(j);
+	unsigned preference;
+
+	if (best == SIZE_MAX)		/* the judgement is of a connection that was kept: to one of them */
+		return false;
+	preference = j->target->places[best].preference;
+	for (size_t i = 0; i < j->target->nplaces; i++)
+		if (j->target->places[i].preference <= preference && is_open(j, i))
+			return false;
+	return j->target->missing > preference;
+}
+
+/* To all that nothing is said of yet. keep: what was said of someone by some server stays, and so does our judgement that
+ * stands. */
 static void
 give_rest(struct job *j, enum outcome outcome, const struct answer_reply *r, bool keep)
 {
 	size_t reply = answer_reply(&j->answer, r);
+	bool stands = judgement_stands(j);
 
 	for (size_t i = 0; i < j->mail.nrcpts; i++)
-		if (!j->final[i] && !(keep && j->answer.results[i].given))
+		if (!j->final[i] && !(keep && j->answer.results[i].given
+		    && (stands || j->answer.results[i].outcome != BOUNCE)))
 			j->answer.results[i] = (struct answer_result){ .outcome = outcome, .given = true, .reply = reply };
 }
 
@@ -167,7 +225,7 @@ all_failed(struct job *j)
 
 	buf_init(&words, WORDS_MAX);
 	for (size_t i = 0; i < j->target->nplaces; i++) {
-		struct answer_reply r = j->tried[i].failed ? j->tried[i].reply : connect_reply(j, i);
+		struct answer_reply r = j->tried[i].failed || j->tried[i].heard ? j->tried[i].reply : connect_reply(j, i);
 
 		if (words.n > 0)
 			buf_text(&words, "; ");
@@ -269,6 +327,17 @@ note_too_many(struct job *j)
 	return answer_reply(&j->answer, &r);
 }
 
+/* What sends a recipient to the next place. */
+static void
+note_place(struct job *j, const struct answer_result *result)
+{
+	struct tried *t = &j->tried[j->which];
+
+	t->heard = true;
+	t->judged = t->judged || result->outcome == BOUNCE;
+	t->reply = j->answer.replies[result->reply];
+}
+
 static void
 collect_one(struct job *j, struct round *round, size_t i)
 {
@@ -279,6 +348,8 @@ collect_one(struct job *j, struct round *round, size_t i)
 	j->final[i] = is_final(j, r);
 	*result = (struct answer_result){ .outcome = r->outcome, .given = true, .uncertain = r->uncertain, .dsn = r->dsn };
 	result->reply = r->again ? note_too_many(j) : note(j, round, r->said);
+	if (!j->final[i] && j->which != SIZE_MAX)
+		note_place(j, result);
 	round->again = round->again || r->again;
 	round->left = round->left || !j->final[i];
 	round->progress = round->progress || j->final[i];

@@ -6,6 +6,7 @@
  * and addresses; where it leads to this host, the list ends (what stands behind would send it back here); and an address
  * that nobody else could mean is not connected to. What was not answered is never taken for "no".
  */
+#include <limits.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -251,14 +252,29 @@ has_all_addresses(const struct search *s)
 	return true;
 }
 
+/* Those that have no answer, or none that helps. */
+static void
+note_lame(struct search *s)
+{
+	struct target *t = &s->target;
+
+	for (size_t i = 0; i < s->nlookups; i++) {
+		const struct lookup *l = &s->lookups[i];
+		bool lame = l->question != 0 || l->result == DNS_FAILED || l->result == DNS_BOGUS;
+
+		s->lame = s->lame || lame;
+		if (lame && l->host->nv4 + l->host->nv6 == 0 && l->host->preference < t->missing)
+			t->missing = l->host->preference;
+	}
+}
+
 static void
 conclude(struct search *s)
 {
 	struct target *t = &s->target;
 	size_t most = s->client->settings->address_limit;
 
-	for (size_t i = 0; i < s->nlookups; i++)
-		s->lame = s->lame || s->lookups[i].question != 0;
+	note_lame(s);
 	cut_at_self(s);
 	s->sourceless = candidates_from(s->hosts, s->nhosts, &s->nexthop);
 	leave_out_unreachable(s);
@@ -338,7 +354,6 @@ on_addresses(void *arg, const struct dns_answer *a)
 			l->host->expanded = arena_copy(s->target.arena, a->name);
 		l->host->secure = l->host->secure || a->secure;
 	} else if (a->result == DNS_FAILED || a->result == DNS_BOGUS) {
-		s->lame = true;
 		s->why = arena_copy(s->target.arena, a->why);
 	}
 	proceed(s);
@@ -472,6 +487,7 @@ target_new(struct client *c, const struct nexthop *n, bool lmtp, void (*done)(vo
 	s->arg = arg;
 	s->target.arena = arena_new(ARENA_MAX);
 	s->target.hidden = s;
+	s->target.missing = UINT_MAX;
 	s->nexthop = *n;
 	s->nexthop.name = arena_copy(s->target.arena, n->name);
 	s->port = n->port ? n->port : (uint16_t)(lmtp ? c->settings->lmtp_port : c->settings->port);

@@ -556,15 +556,58 @@ def test_next_host_behind_a_kept_connection(two, first, how):
     assert r.outcome == DELIVERED and second.mails[0].data == message, r
 
 
+NO_SERVICE = {"greeting": "554 5.3.2 no mail here"}
+SMALL = {"extensions": ["SIZE 10"]}
+
+
+@pytest.mark.parametrize("first,second,outcome", [
+    (None, SMALL, TRY_LATER), ({"greeting": "421 4.3.2 not now"}, SMALL, TRY_LATER), ({"mail": "451 4.3.0 not now"}, SMALL, TRY_LATER),
+    ({"mail": RESET}, SMALL, TRY_LATER), (NO_SERVICE, SMALL, BOUNCE), (SMALL, SMALL, BOUNCE), (SMALL, None, BOUNCE),
+    (SMALL, {"greeting": "421 4.3.2 not now"}, BOUNCE)], ids=str)
+def test_better_host_decides(two, first, second, outcome):
+    """What a backup does not take the host that it stands in for may: while that one is only down, the message waits."""
+    relay, nexthop, _ = two(first, second)
+    r = relay.relay(nexthop)
+    assert r.outcome == outcome, r
+    if outcome == TRY_LATER:
+        assert r.status.startswith("4.") and r.contact in (GOOD, BUSY), r
+        assert "mx1.test [127.0.1.1]" in r.reply and "mx2.test [127.0.1.2]" in r.reply and "the server takes 10" in r.reply, r
+    else:
+        assert r.status == "5.3.4" and r.said == "", r
+
+
+@pytest.mark.parametrize("mx,outcome", [(["10 lame.test", "20 mx.test"], TRY_LATER), (["20 lame.test", "10 mx.test"], BOUNCE)], ids=str)
+def test_better_host_has_no_address_for_now(alone, mx, outcome):
+    relay = alone({("d.test", "MX"): mx, ("lame.test", "A"): DNS_FAILED, ("lame.test", "AAAA"): DNS_FAILED, ("mx.test", "A"): ["127.0.1.1"]})
+    with Server(address="127.0.1.1", **SMALL) as server:
+        assert relay.relay(f"d.test:{server.port}").outcome == outcome
+
+
+def test_other_address_of_the_same_host(alone):
+    """What a host is too small for is not kept for an address at which it does not answer."""
+    relay = alone(zone(mx1=["127.0.1.1", "127.0.1.2"]))
+    with Server(address="127.0.1.1", **SMALL) as server:
+        r = relay.relay(f"d.test:{server.port}")
+        assert r.outcome == BOUNCE and r.status == "5.3.4", r
+
+
+def test_kept_connection_does_not_decide(alone):
+    """It is to one of the hosts: which there are, and what they say, is not known while the DNS does not answer."""
+    relay = alone({("d.test", "MX"): ["10 mx1.test"], ("mx1.test", "A"): ["127.0.1.1"]}, smtp_connection_cache_time="5m")
+    with Server(address="127.0.1.1", extensions=["SIZE 100"]) as server:
+        nexthop = f"d.test:{server.port}"
+        assert relay.relay(nexthop, message=b"Subject: x\r\n\r\n").outcome == DELIVERED
+        relay.zone["d.test", "MX"] = DNS_FAILED
+        r = relay.relay(nexthop, message=b"Subject: x\r\n\r\n" + b"line\r\n" * 50)
+        assert r.outcome == TRY_LATER and r.status == "4.4.3", r
+
+
 def test_some_recipients_elsewhere(two):
     """The first host refuses one by name and is gone before it has taken the others."""
     relay, nexthop, (_, second) = two({"extensions": PLAIN, "rcpt": {"a@x.test": "550 5.1.1 no", "b@x.test": RESET}}, {})
     r = relay.relay(nexthop, THREE)
     assert r.outcomes() == [BOUNCE, DELIVERED, DELIVERED], r
     assert [a for a, _ in second.mails[0].rcpts] == THREE[1:]
-
-
-NO_SERVICE = {"greeting": "554 5.3.2 no mail here"}
 
 
 @pytest.mark.parametrize("limit,outcome", [(5, BOUNCE), (1, TRY_LATER)])
