@@ -166,8 +166,9 @@ bool		 race_ours(const struct race *r);	/* some failure was this side's: no desc
 /* Before the process is confined. */
 struct tls	*tls_new(const struct smtp_client_settings *s);
 void		 tls_free(struct tls **t);
-/* For one handshake with that server; the caller's. NULL: no certificate could name it. */
-SSL		*tls_begin(struct tls *t, const struct candidate *p);
+/* For one handshake with that server; the caller's. NULL: no certificate could name it. resume: the session of before, if
+ * it is remembered, and nothing has to be proved. */
+SSL		*tls_begin(struct tls *t, const struct candidate *p, bool resume);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384 dane-ee"; after the handshake. Returns dst. */
 #define TLS_FACTS_MAX	128
 char		*tls_facts(SSL *ssl, enum tls_proof proof, char dst[TLS_FACTS_MAX]);
@@ -212,6 +213,7 @@ struct session_fault {			/* why there will be no mail by this connection; before
 	enum relay_contact contact;
 	bool		 permanent;	/* the server refuses, by 5xx, to talk to us */
 	bool		 tls;		/* there is none, or not with whom it must be */
+	bool		 resumed;	/* tls, but by a handshake that was to resume a session: one that is not may succeed */
 	bool		 login;		/* it does not let us in, or we do not say our password there: other hosts of the next
 					 * hop are not asked either */
 	const char	*why_login;	/* what else is known of a login that failed; NULL: nothing, or there was none */
@@ -226,9 +228,15 @@ struct session_owner {			/* of a session; each may free it */
 	void		*arg;
 };
 
-/* Takes fd. The place is copied; what it must show is borrowed until there is an answer, or the owner goes. clear: TLS
- * has failed there, and it need not be. login: NULL, or what to log in with before any mail; borrowed likewise. */
-struct session	*session_new(struct client *c, const struct candidate *p, bool lmtp, bool clear, const struct login *login, int fd,
+enum session_tls {			/* where there is to be TLS: */
+	SESSION_RESUMES,		/* with the session of before, if it is remembered */
+	SESSION_FRESH,			/* without: a handshake with it has failed */
+	SESSION_CLEAR,			/* TLS has failed there, and need not be */
+};
+
+/* Takes fd. The place is copied; what it must show is borrowed until there is an answer, or the owner goes. login: NULL, or
+ * what to log in with before any mail; borrowed likewise. */
+struct session	*session_new(struct client *c, const struct candidate *p, bool lmtp, enum session_tls tls, const struct login *login, int fd,
 		    const struct session_owner *owner);
 void		 session_free(struct session **s);	/* closes at once */
 void		 session_quit(struct session **s);	/* QUIT, and closes by itself when that was answered */

@@ -32,7 +32,7 @@
 struct tried {
 	bool		 failed;	/* by a session, of which the rest is told; a connection that failed, the race knows */
 	bool		 permanent, tls;
-	bool		 clear;		/* TLS failed there: the next connection goes without */
+	enum session_tls how;		/* of the next connection */
 	bool		 heard;		/* a transaction there has left recipients to others: why */
 	bool		 judged;	/* likewise, and it is our judgement that they are nothing for that server */
 	struct answer_reply reply;	/* in the arena */
@@ -460,6 +460,28 @@ advise(struct job *j, struct answer_reply *r)
 	log_warn("no login at %s: %.*s", session_remote(j->session), BYTES_FMT(r->reply));
 }
 
+/* TLS has failed: is there another way to the same host? */
+static bool
+try_otherwise(struct job *j, const struct session_fault *f)
+{
+	struct tried *t = &j->tried[j->which];
+	const char *how;
+
+	if (!f->tls || t->how == SESSION_CLEAR)
+		return false;
+	if (f->resumed && t->how == SESSION_RESUMES) {
+		t->how = SESSION_FRESH;
+		how = "without the session of before";
+	} else if (j->target->places[j->which].tls->level == TLS_MAY && may_go_clear(j)) {
+		t->how = SESSION_CLEAR;
+		how = "in clear";
+	} else {
+		return false;
+	}
+	log_info("%s: %.*s; it is tried %s", session_remote(j->session), BYTES_FMT(f->reply), how);
+	return true;
+}
+
 static void
 on_failed(void *arg, const struct session_fault *f)
 {
@@ -476,9 +498,7 @@ on_failed(void *arg, const struct session_fault *f)
 		return;
 	}
 	t = &j->tried[j->which];
-	if (f->tls && j->target->places[j->which].tls->level == TLS_MAY && !t->clear && may_go_clear(j)) {
-		log_info("%s: %.*s; it is tried in clear", session_remote(j->session), BYTES_FMT(f->reply));
-		t->clear = true;
+	if (try_otherwise(j, f)) {
 		race_again(j->race, j->which);
 	} else {
 		t->failed = true;
@@ -513,7 +533,7 @@ on_connected(void *arg, size_t which, int fd)
 	j->which = which;
 	j->connections++;
 	j->served = false;
-	j->session = session_new(j->client, &j->target->places[which], j->lmtp, j->tried[which].clear, logs_in(j) ? j->login : NULL, fd,
+	j->session = session_new(j->client, &j->target->places[which], j->lmtp, j->tried[which].how, logs_in(j) ? j->login : NULL, fd,
 	    &o);
 }
 

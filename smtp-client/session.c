@@ -46,7 +46,8 @@ struct session {
 	enum state	 state;
 	struct timer	 soon;		/* something is to be said that came of a call */
 	char		 own[NETWORK_TEXT_MAX];	/* this side's address; "": it has none */
-	bool		 clear;		/* TLS has failed there, which is counted */
+	bool		 offered;	/* to resume a TLS session */
+	enum session_tls how;		/* SESSION_CLEAR: that TLS has failed there is counted */
 	bool		 seen;		/* so is this session */
 	uint64_t	 began_ms;
 	unsigned	 mails;
@@ -181,11 +182,19 @@ failed_by_talk(struct session *s)
 	tell_failed(s, &f);
 }
 
+/* A server that knows a session no more should go on without it (RFC 8446 section 2.2). Some break off. */
+static bool
+resumes(const struct session *s)
+{
+	return s->offered && (s->conn.tls != CONN_PROTECTED || SSL_session_reused(s->conn.ssl));
+}
+
 static void
 failed_by_tls(struct session *s, const char *what, const char *why)
 {
 	char words[512];
-	struct session_fault f = { .status = text("4.7.5"), .command = "STARTTLS", .contact = CONTACT_FAILED, .tls = true };
+	struct session_fault f = { .status = text("4.7.5"), .command = "STARTTLS", .contact = CONTACT_FAILED, .tls = true,
+	    .resumed = resumes(s) };
 
 	snprintf(words, sizeof words, "%s: %s", what, why && why[0] ? why : "no reason given");
 	f.reply = text(words);
@@ -236,7 +245,7 @@ see_secured(struct session *s)
 static void
 see_clear(struct session *s)
 {
-	if (s->clear || s->place.tls == NULL || s->place.tls->level == TLS_NEVER)
+	if (s->how == SESSION_CLEAR || s->place.tls == NULL || s->place.tls->level == TLS_NEVER)
 		return;
 	if (smtp_client_extensions(s->talk) & SMTP_EXT_STARTTLS)
 		see(s, TLS_VALIDATION_FAILURE, "STARTTLS is refused");
@@ -299,8 +308,9 @@ on_secured(void *owner)
 static void
 begin_tls(struct session *s)
 {
-	SSL *ssl = tls_begin(s->client->tls, &s->place);
+	SSL *ssl = tls_begin(s->client->tls, &s->place, s->how == SESSION_RESUMES);
 
+	s->offered = ssl && SSL_get0_session(ssl);	/* later there is one anyway: the new one */
 	if (!ssl)
 		failed_by_tls(s, "TLS cannot begin", "no certificate could have this host's name");
 	else if (!conn_start_tls_client(&s->conn, ssl))
@@ -607,7 +617,7 @@ on_end(void *owner, enum conn_end why)
 		return;
 	}
 	if (s->conn.tls == CONN_HANDSHAKE && s->state == OPENING) {
-		if (why != CONN_TIMEOUT)	/* section 4.3.4 of RFC 8460 */
+		if (why != CONN_TIMEOUT && !resumes(s))		/* section 4.3.4 of RFC 8460 */
 			see(s, TLS_VALIDATION_FAILURE, why == CONN_TLS && s->conn.tls_error != 0
 			    ? ERR_reason_error_string(s->conn.tls_error) : "the connection was closed in the handshake");
 		failed_by_tls(s, "TLS failed", why == CONN_TLS && s->conn.tls_error != 0
@@ -645,7 +655,6 @@ session_mail(struct session *s, const struct smtp_client_mail *m, int file, stru
 	content_convert(&s->content, &s->client->daemon->loop, what, on_converted, s);
 }
 
-/* clear: TLS was tried. */
 static enum smtp_client_tls
 rule_of(const struct tls_decision *d, bool clear)
 {
@@ -668,7 +677,7 @@ note_own_address(struct session *s, int fd)
 }
 
 struct session *
-session_new(struct client *c, const struct candidate *p, bool lmtp, bool clear, const struct login *login, int fd,
+session_new(struct client *c, const struct candidate *p, bool lmtp, enum session_tls tls, const struct login *login, int fd,
     const struct session_owner *owner)
 {
 	struct session *s = mem_alloc(sizeof *s);
@@ -680,11 +689,11 @@ session_new(struct client *c, const struct candidate *p, bool lmtp, bool clear, 
 	c->sessions = s;
 	if (!bytes_to_text(p->host, s->host, sizeof s->host))
 		s->host[0] = '\0';
-	s->clear = clear;
+	s->how = tls;
 	note_own_address(s, fd);
 	s->place.host = text(s->host);
 	candidate_text(p, s->remote);
-	s->rules = (struct smtp_client_rules){ .lmtp = lmtp, .tls = rule_of(p->tls, clear),
+	s->rules = (struct smtp_client_rules){ .lmtp = lmtp, .tls = rule_of(p->tls, tls == SESSION_CLEAR),
 	    .hostname = c->settings->helo_name[0] ? c->settings->helo_name : c->settings->hostname };
 	timer_init(&s->soon, &c->daemon->loop, on_soon, s);
 	conn_init(&s->conn, &c->daemon->loop, fd, IN_MAX, SMTP_CLIENT_OUT, on_input, on_end, s);

@@ -113,7 +113,7 @@ tls_free(struct tls **taken)
 /* Who must prove himself does so each time: a certificate that has expired since, or that no TLSA record names any more,
  * would pass for as long as sessions are resumed. So this is for others. */
 static void
-remember(struct tls *t, SSL *ssl, const struct candidate *p)
+remember(struct tls *t, SSL *ssl, const struct candidate *p, bool resume)
 {
 	char *key = mem_alloc(KEY_MAX);
 	SSL_SESSION *session;
@@ -121,14 +121,14 @@ remember(struct tls *t, SSL *ssl, const struct candidate *p)
 	candidate_text(p, key);
 	if (!SSL_set_ex_data(ssl, key_index, key))
 		log_fatal("out of memory: TLS");
-	session = recall(t, key);
+	session = resume ? recall(t, key) : NULL;
 	if (session)
 		SSL_set_session(ssl, session);
 	SSL_SESSION_free(session);
 }
 
 SSL *
-tls_begin(struct tls *t, const struct candidate *p)
+tls_begin(struct tls *t, const struct candidate *p, bool resume)
 {
 	SSL *ssl = SSL_new(t->ctx);
 
@@ -139,7 +139,7 @@ tls_begin(struct tls *t, const struct candidate *p)
 		return NULL;
 	}
 	if (!tls_level_proves(p->tls->level) && !p->tls->login)
-		remember(t, ssl, p);
+		remember(t, ssl, p, resume);
 	ERR_clear_error();
 	return ssl;
 }

@@ -829,6 +829,36 @@ def test_resumption(tls):
     assert server.tls.session_stats()["hits"] == 0
 
 
+def offers_session(session):
+    """RFC 8446 section 4.2.11: the first record has a ClientHello with pre_shared_key."""
+    hello = session.sock.recv(16384, socket.MSG_PEEK)[5 + 4 + 2 + 32:]
+    hello = hello[1 + hello[0]:]
+    hello = hello[2 + int.from_bytes(hello[:2]):]
+    hello = hello[1 + hello[0] + 2:]
+    while hello and hello[:2] != b"\0\x29":
+        hello = hello[4 + int.from_bytes(hello[2:4]):]
+    return bool(hello)
+
+
+@pytest.mark.parametrize("end", [b"\x15\3\3\0\2\2\x28", b""], ids=["alert", "close"])
+@pytest.mark.parametrize("policy", ["may", "must"])
+def test_resumption_refused(tls, policy, end):
+    """A server that ends a handshake because of the session from before, which it should only not know (RFC 8446 section 2.2), is
+    tried without one before there is no TLS."""
+    def refuse(session):
+        if offers_session(session):
+            session.send_octets(end)
+            return CLOSE
+
+    relay, nexthop, server = tls(policy, "mx1.test", handshake=refuse)
+    for n in range(1, 4):
+        r = relay.relay(nexthop)
+        assert r.outcome == DELIVERED and r.tls.endswith(" ca"), r
+        wait_for(lambda: server.verbs()[-1] == "QUIT", 10 * patience())
+        assert len(server.sessions) == 2 * n - 1 and [m.tls for m in server.mails] == [True] * n
+    assert relay.log().count("without the session of before") == 2
+
+
 def test_large_over_tls(tls):
     message = b"Subject: large\r\n\r\n" + b"line of a message\r\n" * 300000
     relay, nexthop, server = tls("must", "mx1.test", extensions=["CHUNKING", "PIPELINING"])
