@@ -70,6 +70,7 @@ placed(struct qmgr *m, struct work *w)
 	early_free(m, w);
 	if (!queue_message_placed(w->message))
 		w->message->rewrite = true;	/* what is written next says it all */
+	control_taken(m->control, w);
 	settle_placed(m, w);
 }
 

@@ -2,8 +2,8 @@
 /*
  * qmgr/order.c - an administrator's order goes through the queue, a few milliseconds at a time.
  *
- * First what is in memory, then what is on disk alone; a message that is taken into memory
- * meanwhile is met there. So every message is met once, wherever it moves.
+ * First what is in memory, then what is on disk alone; a message that is taken into memory, or
+ * gets its name there, meanwhile is met then. So every message is met once, wherever it moves.
  * What is in memory and being delivered keeps the order until its deliveries are over.
  */
 #include "qmgr/order.h"
@@ -232,6 +232,17 @@ order_conclude(struct qmgr *m, struct work *w)
 	return w->asked && obey_asked(m, NULL, w, &result, why, sizeof why);
 }
 
+/* By this very order: it came to have its name before it was met. */
+static bool
+is_asked(const struct run *r, const struct work *w)
+{
+	const struct asked *a = w->asked;
+
+	while (a && a->command != r->command)
+		a = a->next;
+	return a != NULL;
+}
+
 /* Its jobs that have not begun are taken back; what runs cannot be. */
 static void
 ask_work(struct run *r, struct work *w)
@@ -303,7 +314,7 @@ step_memory(struct run *r)
 	for (w = r->qmgr->table[r->at++]; w; w = after) {
 		after = w->next;
 		r->task.looked++;
-		if (is_meant(r, w))
+		if (!is_asked(r, w) && is_meant(r, w))
 			meet_work(r, w);
 	}
 	return true;
@@ -314,7 +325,7 @@ run_taken(struct run *r, struct work *w)
 {
 	bool harmless = r->task.dry || r->command->order.verb == ORDER_FLUSH;
 
-	if ((r->stage != STAGE_MEMORY && r->stage != STAGE_DISK) || w->early
+	if ((r->stage != STAGE_MEMORY && r->stage != STAGE_DISK) || w->early || is_asked(r, w)
 	    || (!r->task.named && w->message->envelope.arrival_s > r->task.now_s) || !is_meant(r, w))
 		return;
 	queue_task_see(&r->task, w->message->id);

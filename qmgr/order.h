@@ -45,7 +45,7 @@ struct run	*run_new(struct qmgr *m, struct command *c /* taken */, bool dry, boo
 void		 run_free(struct run **r);	/* stops where it is; tells nothing */
 void		 run_pause(struct run *r, bool on);	/* its teller has to wait */
 void		 run_drain(struct run *r);	/* another qmgr comes: ends soon, with a fault */
-/* A message was taken into memory while it went on. */
+/* A message was taken into memory while it went on, or was there without a name, and has one now. */
 void		 run_taken(struct run *r, struct work *w);
 
 #endif

@@ -181,7 +181,7 @@ void		 early_free(struct qmgr *m, struct work *w);	/* w->early, if there is one 
 struct control	*control_new(struct qmgr *m);
 void		 control_free(struct control **k);
 void		 control_accept(struct control *k, int fd);	/* taken */
-void		 control_taken(struct control *k, struct work *w);	/* w has come into memory, and is not begun */
+void		 control_taken(struct control *k, struct work *w);	/* w has come into memory, and is not begun; or has its name now */
 void		 control_drain(struct control *k);
 /* No delivery of w is on its way. True: it has done what was asked of it, and is freed. */
 bool		 order_conclude(struct qmgr *m, struct work *w);

@@ -1,20 +1,27 @@
 # SPDX-License-Identifier: ISC
 """hermod queue: what waits, for people and as JSON, which nothing changes that only looks; and the orders about it, given to
 qmgr while the suite runs, carried out by the command itself while it does not."""
+import fcntl
 import json
 import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
+import threading
 import time
 
 import pytest
 
+from hermodtest.alone import Channel, split_run
 from hermodtest.proc import wait_for
 from hermodtest.suite import patience
 
 SLOW = dict(minimal_backoff="1h", maximal_backoff="1h")
 SETTINGS = SLOW
+VERBS = ["flush", "hold", "release", "requeue", "delete", "edit"]       # enum queue_verb
+OBEYED, BUSY = 0, 1                                                     # enum queue_obeyed
 
 
 def waiting(suite, *mails):
@@ -409,6 +416,70 @@ def test_what_is_not_begun_is_taken_back(suite, verb):
         assert order(suite, "release", "--all")[1]["done"] == 2
         suite.maildir("anna").wait(3)
         suite.wait_queue_empty()
+
+
+class Paused:
+    """An order that has begun, and has come to down/, where it waits since nobody takes its answers."""
+    UNREAD = 8                              # qmgr/control.c
+
+    def __init__(self, suite, verb):
+        """Names in a directory of down/, all of one message that somebody has locked, make it say so much."""
+        (message,) = suite.queue_files("later")
+        self.lock = open(message)
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        self.hop = os.path.join(suite.queue, "down", "0" * 8)
+        os.mkdir(self.hop, 0o700)
+        owner = os.stat(message)
+        os.chown(self.hop, owner.st_uid, owner.st_gid)
+        for n in range(600 * self.UNREAD):
+            os.link(message, os.path.join(self.hop, f"{n:016}".translate(str.maketrans("0123456789", "FGHJMPQRVW"))))
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        sock.connect(os.path.join(suite.dir, "run", "queue.sock"))
+        self.channel, self.results = Channel(sock), {}
+        self.channel.send("queue_order", 1, verb=VERBS.index(verb))
+        while self.results.keys() <= {os.path.basename(message).split("-")[0]}:
+            self.take()
+        for _ in range(self.UNREAD - 1):
+            self.take()
+
+    def take(self):
+        name, _, values = self.channel.receive(60 * patience())
+        assert name == "queue_obeyed" and values["fault"] == b"", values
+        self.results.update({r["queue_id"].decode(): r["result"] for r in split_run("queue_result", values["results"])})
+        return values["more"]
+
+    def go_on(self):
+        """To its end."""
+        for _ in range(self.UNREAD):
+            self.channel.send("queue_go_on")
+        while self.take():
+            self.channel.send("queue_go_on")
+        self.channel.close()
+        self.lock.close()
+        shutil.rmtree(self.hop)
+
+
+@pytest.mark.settings(early_delivery_time="1m", **SLOW)
+@pytest.mark.parametrize("verb,place", [("hold", "hold"), ("delete", None)])
+def test_a_message_gets_its_name_while_an_order_is_under_way(suite, verb, place):
+    """It is offered for delivery before it has one, and the order meets it neither in memory, where it is to be asked for by its id, nor
+    in a directory that it is behind."""
+    suite.block("anna")
+    waiting(suite, ("anna", "one@client.test"))
+    for p in suite.processes("local"):
+        p.kill(signal.SIGSTOP)
+    sending = threading.Thread(target=suite.send, args=("anna",), daemon=True)
+    sending.start()
+    wait_for(lambda: sum(s["sessions"] for s in suite.hermod_json("status") if s["service"] == "qmgr") == 1, 20 * patience())
+    order = Paused(suite, verb)
+    for p in suite.processes("local"):
+        p.kill(signal.SIGCONT)
+    sending.join(60 * patience())
+    wait_for(lambda: suite.log().count("status=deferred") == 2, 20 * patience())
+    order.go_on()
+    assert [len(suite.queue_files(p)) for p in ("later", "hold")] == [1, 1 if place else 0]
+    (met,) = {i for i, result in order.results.items() if result in (OBEYED, BUSY)}
+    suite.wait_log(f"{met}: from=<sender@client.test> nrcpt=1 status={verb.replace('hold', 'held').replace('delete', 'deleted')}")
 
 
 @pytest.mark.settings(**SLOW)
