@@ -263,7 +263,7 @@ wait(struct qmgr *m, struct work *w)
 static void
 done(struct qmgr *m, struct work *w)
 {
-	if (queue_message_has_names(w->message) && !is_saved(w) && !settle_save(m, w))
+	if (queue_message_names(w->message) > 1 && !is_saved(w) && !settle_save(m, w))
 		return;			/* by its other name it would be delivered again */
 	if (queue_remove(&m->queue, w->message)) {
 		mark_saved(w);

@@ -418,6 +418,29 @@ def test_what_is_not_begun_is_taken_back(suite, verb):
         suite.wait_queue_empty()
 
 
+@pytest.mark.settings(early_delivery_time="0s", **SLOW)
+def test_delete_with_another_name(suite):
+    """A power cut can leave a message two names: what was deleted by one is not delivered by the other."""
+    suite.block("anna")
+    for p in suite.processes("local"):
+        p.kill(signal.SIGSTOP)
+    suite.send("anna")
+    (path,) = wait_for(suite.queue_files, 10 * patience())
+    known(suite)
+    bucket = os.path.join(suite.queue, "later", "00000001")
+    os.mkdir(bucket, 0o700)
+    os.chown(bucket, os.stat(path).st_uid, os.stat(path).st_gid)
+    message = os.path.basename(path)
+    os.link(path, os.path.join(bucket, message + "-m"))
+    assert order(suite, "delete", message)[0] == {message: "busy"}
+    for p in suite.processes("local"):
+        p.kill(signal.SIGCONT)
+    suite.wait_log(f"{message}: from=<sender@client.test> nrcpt=1 status=deleted")
+    suite.unblock("anna")
+    suite.wait_queue_empty()
+    assert suite.maildir("anna").messages() == [] and suite.log().count("status=deferred") == 1
+
+
 class Paused:
     """An order that has begun, and has come to down/, where it waits since nobody takes its answers."""
     UNREAD = 8                              # qmgr/control.c

@@ -305,12 +305,12 @@ queue_message_is_placed(struct queue *q, const struct queue_message *m)
 	    && ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
 }
 
-bool
-queue_message_has_names(const struct queue_message *m)
+size_t
+queue_message_names(const struct queue_message *m)
 {
 	struct stat st;
 
-	return fstat(m->fd, &st) == 0 && st.st_nlink > 1;
+	return fstat(m->fd, &st) == 0 ? st.st_nlink : 0;
 }
 
 void

@@ -109,8 +109,8 @@ enum queue_read	queue_message_open(struct queue *q, enum queue_place place, cons
 /* The same of a file that is open, for who was handed it and knows no place: fd is taken. It can only be looked at. */
 enum queue_read	queue_message_take(struct bytes id, int fd, struct queue_message **m);
 void	queue_message_free(struct queue_message **m);
-/* More than one: a power cut may have left another. */
-bool	queue_message_has_names(const struct queue_message *m);
+/* How many it has. More than one: a power cut may have left another. */
+size_t	queue_message_names(const struct queue_message *m);
 /*
  * A sealed draft that has no name yet, to be delivered before it is made durable: as a message in
  * new/, which it is not. fd (the draft's, read-only, with its lock) is taken. NULL: its

@@ -149,16 +149,24 @@ move(struct queue *q, struct queue_message *m, const struct queue_order *o, int6
 	return make_due(q, m, now_s);
 }
 
-/* Changes a copy of the recipients: what fails leaves all as it was. */
+/* What is changed from here on is a copy: what fails leaves all as it was. */
+static void
+copy_recipients(struct queue_message *m, struct envelope *before)
+{
+	struct envelope *e = &m->envelope;
+
+	*before = *e;
+	e->rcpts = arena_array(m->arena, before->nrcpts + 1, sizeof *e->rcpts);
+	if (before->nrcpts > 0)
+		memcpy(e->rcpts, before->rcpts, before->nrcpts * sizeof *e->rcpts);
+}
+
 static enum queue_obeyed
 rewrite(struct queue *q, struct queue_message *m, const struct queue_order *o, struct queue_ordered *did, char *why, size_t cap)
 {
 	struct envelope *e = &m->envelope;
 
-	did->before = *e;
-	e->rcpts = arena_array(m->arena, did->before.nrcpts + 1, sizeof *e->rcpts);
-	if (did->before.nrcpts > 0)
-		memcpy(e->rcpts, did->before.rcpts, did->before.nrcpts * sizeof *e->rcpts);
+	copy_recipients(m, &did->before);
 	if (!prepare(m, o, why, cap)) {
 		*e = did->before;
 		return OBEYED_FAILED;
@@ -190,6 +198,43 @@ erase(struct queue *q, enum queue_place place, const char *name, char *why, size
 	return OBEYED_FAILED;
 }
 
+/* Nothing is left to be done of it. */
+static void
+conclude(struct envelope *e)
+{
+	for (size_t i = 0; i < e->nrcpts; i++) {
+		struct recipient *r = &e->rcpts[i];
+
+		if (is_open(r))
+			r->state = RCPT_TOLD;
+		else if (r->state == RCPT_PASSED)
+			r->state = RCPT_DELIVERED;
+		else
+			continue;
+		if (r->changed == RCPT_SAME)
+			r->changed = RCPT_STATE_CHANGED;
+	}
+}
+
+/* By another name, which a power cut may have left, it would be delivered all the same: so its state says first that there is
+ * nothing to be delivered. */
+static enum queue_obeyed
+delete(struct queue *q, struct queue_message *m, char *why, size_t cap)
+{
+	struct envelope before;
+
+	if (queue_message_names(m) > 1) {
+		copy_recipients(m, &before);
+		conclude(&m->envelope);
+		if (!queue_update(q, m)) {
+			snprintf(why, cap, "its state cannot be written: %s", strerror(errno));
+			m->envelope = before;
+			return OBEYED_FAILED;
+		}
+	}
+	return erase(q, m->place, m->name, why, cap);
+}
+
 enum queue_obeyed
 queue_order_fits(enum queue_place place, enum queue_verb verb, char *why, size_t cap)
 {
@@ -214,7 +259,7 @@ queue_order_begin(struct queue *q, struct queue_message *m, const struct queue_o
 		return fits;
 	switch (o->verb) {
 	case ORDER_FLUSH:	return flush(q, m, now_s, why, cap);
-	case ORDER_DELETE:	return erase(q, m->place, m->name, why, cap);
+	case ORDER_DELETE:	return delete(q, m, why, cap);
 	default:		return rewrite(q, m, o, did, why, cap);
 	}
 }

@@ -36,15 +36,21 @@ by_id(const void *x, const void *y)
 	return bytes_cmp(((const struct queue_task_id *)x)->text, ((const struct queue_task_id *)y)->text);
 }
 
-/* NULL: it was not named, or met already. */
+/* NULL: it was not named. */
+static struct queue_task_id *
+find_id(const struct queue_task *t, const char *id)
+{
+	struct queue_task_id key = { .text = text(id) };
+
+	return t->nids > 0 ? bsearch(&key, t->ids, t->nids, sizeof *t->ids, by_id) : NULL;
+}
+
+/* NULL: likewise, or it was met already. */
 static struct queue_task_id *
 named(const struct queue_task *t, const char *id)
 {
-	struct queue_task_id key = { .text = text(id) }, *found;
+	struct queue_task_id *found = find_id(t, id);
 
-	if (t->nids == 0)
-		return NULL;
-	found = bsearch(&key, t->ids, t->nids, sizeof *t->ids, by_id);
 	return found && !found->met ? found : NULL;
 }
 
@@ -56,8 +62,21 @@ queue_task_names(struct queue_task *t, const char *id)
 	if (!i)
 		return false;
 	i->met = true;
+	i->meetings++;
 	t->nmet++;
 	return true;
+}
+
+/* It has another name, which is to go, too. */
+static void
+look_on(struct queue_task *t, const char *id)
+{
+	struct queue_task_id *i = find_id(t, id);
+
+	if (i && i->met) {
+		i->met = false;
+		t->nmet--;
+	}
 }
 
 /* An order that moves messages to where the walk may yet come. */
@@ -167,7 +186,11 @@ queue_task_sync(struct queue_task *t)
 static void
 tell(struct queue_task *t, const char *id, const struct envelope *e, enum queue_obeyed result, const char *why)
 {
+	const struct queue_task_id *i = find_id(t, id);
+
 	queue_task_see(t, id);
+	if (i && i->meetings > 1 && result == OBEYED)
+		return;			/* of its first name that was said */
 	if (result != OBEYED_NEEDLESS || t->named)
 		t->tell(t->arg, id, e, result, result == OBEYED ? "" : why);
 }
@@ -196,6 +219,8 @@ obeyed(struct queue_task *t, const struct queue_message *m, enum queue_place pla
 	/* All else is in the envelope, too; but what has left hold/ would stay there. Where it is now is synced first. */
 	if (verb == ORDER_DELETE || (place == QUEUE_HOLD && m->place != QUEUE_HOLD))
 		touch(t, place, name);
+	if (verb == ORDER_DELETE && queue_message_names(m) > 0)
+		look_on(t, m->id);
 	if (verb != ORDER_DELETE && place == QUEUE_HOLD && m->place != QUEUE_HOLD)
 		touch(t, m->place, m->name);
 	if (verb != ORDER_DELETE && (m->place == QUEUE_LATER || (verb == ORDER_FLUSH && m->place == QUEUE_DOWN)))
@@ -466,7 +491,7 @@ step_unmet(struct queue_task *t)
 	char id[QUEUE_ID_MAX + 1];
 
 	for (size_t i = 0; i < t->nids && t->fault[0] == '\0'; i++)
-		if (!t->ids[i].met && bytes_to_text(t->ids[i].text, id, sizeof id)) {
+		if (!t->ids[i].met && t->ids[i].meetings == 0 && bytes_to_text(t->ids[i].text, id, sizeof id)) {
 			queue_task_names(t, id);
 			tell(t, id, NULL, OBEYED_FAILED, "there is no such message in the queue");
 		}

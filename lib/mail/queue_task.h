@@ -10,7 +10,11 @@
 #include "mail/queue_filter.h"
 #include "mail/queue_order.h"
 
-struct queue_task_id { struct bytes text; bool met; };
+struct queue_task_id {
+	struct bytes	 text;
+	bool		 met;		/* and is not looked for any more */
+	unsigned	 meetings;	/* by several names, of one that is deleted */
+};
 struct queue_task_touched;
 struct queue_task_group;
 

@@ -187,6 +187,64 @@ test_delete(void **state)
 	assert_int_equal(place_of(b), -1);
 }
 
+/* Another name of it, as a power cut may leave one. */
+static void
+link_again(const char *id, enum queue_place to, const char *name)
+{
+	struct queue_message *m = look(id);
+
+	if (to == QUEUE_LATER)
+		(void)mkdirat(queue.places[to], "00000001", 0700);
+	assert_int_equal(linkat(queue.places[m->place], m->name, queue.places[to], name, 0), 0);
+	queue_message_free(&m);
+}
+
+static void
+test_delete_all_names(void **state)
+{
+	char id[QUEUE_ID_MAX + 1], other[QUEUE_ID_MAX + 1], bucket[64];
+	struct told told;
+
+	(void)state;
+	make("s@x.example", "anna@x.example", NULL, id);
+	make("s@x.example", "anna@x.example", NULL, other);
+	snprintf(bucket, sizeof bucket, "00000001/%s-m", id);
+	link_again(id, QUEUE_LATER, bucket);
+	link_again(id, QUEUE_ACTIVE, id);
+	link_again(id, QUEUE_HOLD, id);
+	told = order_with(&(struct queue_order){ .verb = ORDER_DELETE }, NULL, false, (const char *const[]){ id, "nosuch", NULL });
+	assert_int_equal(told.n[OBEYED], 1);
+	assert_int_equal(told.n[OBEYED_FAILED], 1);
+	assert_int_equal(place_of(id), -1);
+	assert_int_equal(place_of(other), QUEUE_LATER);
+	assert_int_equal(order_one(ORDER_DELETE, other).n[OBEYED], 1);
+}
+
+/* Whichever name is found first, or comes back: what was deleted is not delivered. */
+static void
+test_a_name_that_is_left(void **state)
+{
+	char id[QUEUE_ID_MAX + 1], why[256];
+	struct queue_order o = { .verb = ORDER_DELETE };
+	struct queue_ordered did;
+	struct queue_message *m;
+
+	(void)state;
+	make("s@x.example", "anna@x.example", "bert@x.example", id);
+	link_again(id, QUEUE_ACTIVE, id);
+	m = open_one(&queue, QUEUE_ACTIVE, id);
+	m->envelope.rcpts[1].state = RCPT_PASSED;
+	assert_int_equal(queue_order_begin(&queue, m, &o, NOW, &did, why, sizeof why), OBEYED);
+	assert_false(did.written);
+	queue_message_free(&m);
+	m = look(id);
+	assert_int_equal(m->place, QUEUE_LATER);
+	assert_int_equal(m->envelope.rcpts[0].state, RCPT_TOLD);
+	assert_int_equal(m->envelope.rcpts[1].state, RCPT_DELIVERED);
+	queue_message_free(&m);
+	(void)order_one(ORDER_DELETE, id);
+}
+
 /* A flush that asks for no more than names tell opens no file: damaged ones are moved as well. */
 static void
 test_flush(void **state)
@@ -389,8 +447,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_hold_release), T(test_delete), T(test_flush), T(test_requeue), T(test_edit), T(test_many_together),
-		T(test_a_locked_message), T(test_a_damaged_file), T(test_ids_that_make_no_sense),
+		T(test_hold_release), T(test_delete), T(test_delete_all_names), T(test_a_name_that_is_left), T(test_flush), T(test_requeue), T(test_edit), 
+		T(test_many_together), T(test_a_locked_message), T(test_a_damaged_file), T(test_ids_that_make_no_sense),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
