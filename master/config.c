@@ -169,22 +169,41 @@ check_together(struct config *c, const char *path, struct buf *faults)
 		certificates_proof(c, path, faults);
 }
 
-struct config *
-config_load(const char *path, struct buf *faults)
+/* Only lines that are right are looked at together: defaults may contradict them. */
+static struct config *
+load(const char *path, struct buf *faults)
 {
 	struct config *c = mem_alloc(sizeof *c);
 	size_t before = faults->n;
 
-	c->file = settings_load(path, all_settings, faults);
-	if (c->file) {
-		settings_fill(c->file, master_settings, &c->s);
-		settings_fill(c->file, tls_settings, &c->tls);
-		settings_fill(c->file, mechanism_settings, &c->mechanisms);
+	c->file = settings_load_anyway(path, all_settings, faults);
+	c->broken = faults->n > before || faults->full;
+	settings_fill(c->file, master_settings, &c->s);
+	settings_fill(c->file, tls_settings, &c->tls);
+	settings_fill(c->file, mechanism_settings, &c->mechanisms);
+	if (!c->broken)
 		check_together(c, path, faults);
-	}
+	return c;
+}
+
+struct config *
+config_load(const char *path, struct buf *faults)
+{
+	size_t before = faults->n;
+	struct config *c = load(path, faults);
+
 	if (faults->n > before || faults->full)
 		config_free(&c);
 	return c;
+}
+
+void
+config_check(const char *path, struct buf *faults)
+{
+	struct config *c = load(path, faults);
+
+	place_check(c, faults);
+	config_free(&c);
 }
 
 void

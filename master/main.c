@@ -87,16 +87,12 @@ static _Noreturn void
 only_check(struct master *m)
 {
 	struct buf faults;
-	struct config *c;
 	bool good;
 
 	buf_init(&faults, 1 << 20);
-	c = config_load(m->path, &faults);
-	if (c)
-		place_check(c, &faults);
+	config_check(m->path, &faults);
 	(void)file_write(STDERR_FILENO, buf_bytes(&faults));
 	good = faults.n == 0;
-	config_free(&c);
 	buf_fini(&faults);
 	exit(good ? 0 : 78);
 }

@@ -43,11 +43,14 @@ struct config {			/* read-only once loaded; a generation of processes has its ow
 	struct master_settings s;		/* owned */
 	struct tls_settings tls;		/* owned */
 	struct mechanism_settings mechanisms;	/* owned */
+	bool		 broken;		/* lines are wrong, and defaults stand in for what they say: for config_check alone */
 	struct certificate_files *certificates;	/* owned: as they were when they were proven */
 };
 
 /* NULL: faults, a line each. All of them: the file's, what its settings say together, and the proof's. */
 struct config	*config_load(const char *path, struct buf *faults);
+/* For who wants to know all that is wrong, and starts nothing: what is missing (place_check), too. */
+void		 config_check(const char *path, struct buf *faults);
 void		 config_free(struct config **c);
 bool		 config_runs(const struct config *c, const struct service *s);	/* its only_if holds */
 unsigned	 config_workers(const struct config *c, const struct service *s);

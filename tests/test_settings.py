@@ -78,6 +78,25 @@ def test_a_table_that_is_not_there_is_named_once(still):
         "right would be `newaliases`", "right would be `hermod account add`"], lines
 
 
+@pytest.mark.parametrize("line,says", [("listen_smtp = 127.0.0.1:2143\nlisten_imap = 127.0.0.1:2143", "listened at twice"),
+                                       ("smtpd_workers = many", "smtpd_workers"), ("smtpd_tls = must", "tls_certificates")])
+def test_missing_tables_beside_other_faults(still, line, says):
+    """What is missing is said in the same breath."""
+    os.makedirs(f"{still.dir}/texts", exist_ok=True)
+    with open(f"{still.dir}/texts/failure.txt", "w") as f:
+        f.write("Subject: x\n\n$nobody\n")
+    r = check(still, f'alias_map = "text:{still.dir}/none"\n{line}\nbounce_template_directory = {still.dir}/texts\n')
+    assert r.returncode == 78 and says in r.stdout and f"alias_map: {still.dir}/none: No such file" in r.stdout, r.stdout
+    assert "failure.txt: line 3" in r.stdout
+
+
+@pytest.mark.parametrize("wrong", ["alias_map = \"nosuch:/etc/none\"", ""])
+def test_what_is_wrong_is_not_said_of_the_default(still, wrong):
+    """Where lines are wrong only what others say is looked at further."""
+    r = check(still, f"foo = 1\n{wrong}\n")
+    assert [line.split(":")[1] for line in r.stdout.splitlines()] == ["1", "2"][:1 + (wrong != "")], r.stdout
+
+
 def test_nothing_starts(make_suite):
     s = make_suite(start=False)
     s.write_conf(hostname="-")

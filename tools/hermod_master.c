@@ -269,6 +269,35 @@ master_check(void (*each)(struct bytes fault))
 	return status;
 }
 
+static struct buf own_faults;	/* what this command has found itself, a line each */
+
+static void
+keep_fault(struct bytes line)
+{
+	buf_add(&own_faults, line);
+	buf_char(&own_faults, '\n');
+}
+
+/* master finds these faults, too, and says them with all others. False: where it is may be one of them; they are said. */
+static bool
+leave_faults_to_master(void)
+{
+	struct bytes lines;
+	bool left;
+
+	hermod_options.fault = print_fault;
+	if (access(hermod_options.conf, R_OK) == -1)
+		return true;
+	buf_init(&own_faults, 1 << 20);
+	hermod_options.anyway = true;
+	hermod_options.fault = keep_fault;
+	left = access(master_path(), X_OK) == 0 || own_faults.n == 0;
+	for (lines = buf_bytes(&own_faults); lines.n > 0 && !left;)
+		print_fault(bytes_cut(&lines, '\n'));
+	buf_fini(&own_faults);
+	return left;
+}
+
 int
 hermod_check(int argc, char **argv)
 {
@@ -276,7 +305,8 @@ hermod_check(int argc, char **argv)
 
 	if (argc > 1)
 		hermod_usage("check", argv[1]);
-	hermod_options.fault = print_fault;
+	if (!leave_faults_to_master())
+		return EXIT_SETTINGS;
 	status = master_check(print_fault);
 	if (status == 0)
 		certificates_warn(print_warning);
