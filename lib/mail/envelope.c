@@ -446,16 +446,24 @@ get_recipient(struct recipient *r, struct bytes *b)
 	return !bad && r->state <= RCPT_PASSED && r->notify <= 15;
 }
 
-static bool
-get_recipient_state(struct envelope *e, struct bytes *b)
+/* The one whose index stands next. NULL: there is none. */
+static struct recipient *
+take_recipient(struct envelope *e, struct bytes *b)
 {
 	bool bad = false;
 	uint32_t index = take_u32(b, &bad);
-	struct recipient *r;
 
-	if (bad || index >= e->nrcpts)
+	return bad || index >= e->nrcpts ? NULL : &e->rcpts[index];
+}
+
+static bool
+get_recipient_state(struct envelope *e, struct bytes *b)
+{
+	struct recipient *r = take_recipient(e, b);
+	bool bad = false;
+
+	if (!r)
 		return false;
-	r = &e->rcpts[index];
 	r->state = take_u32(b, &bad);
 	r->attempts = take_u32(b, &bad);
 	r->uncertain = take_u32(b, &bad);
@@ -481,13 +489,11 @@ get_recipient_at(struct envelope *e, struct bytes *b)
 static bool
 get_said(struct envelope *e, struct bytes *b)
 {
+	struct recipient *r = take_recipient(e, b);
 	bool bad = false;
-	uint32_t index = take_u32(b, &bad);
-	struct recipient *r;
 
-	if (bad || index >= e->nrcpts)
+	if (!r)
 		return false;
-	r = &e->rcpts[index];
 	r->remote = take_text(b, &bad);
 	r->command = take_text(b, &bad);
 	r->said = take_text(b, &bad);
