@@ -5,18 +5,14 @@
 #include "daemon/clients.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "daemon/shared_memory.h"
 
 #define WINDOW_MS	60000
 #define PROBES		16
@@ -44,8 +40,8 @@ struct shared {				/* all that is in the shared memory */
 
 struct clients {
 	uint64_t	sessions, per_minute;	/* limits */
-	struct shared	*shared;	/* owned */
-	size_t		octets;		/* that are mapped; 0: it is ours alone, on the heap */
+	struct shared_memory memory;	/* owned */
+	struct shared	*shared;	/* in it */
 	struct table	*own;		/* in it */
 	unsigned char	hash_key[16];	/* as it was at the start: another worker could change it there */
 };
@@ -60,39 +56,9 @@ int
 clients_share(unsigned workers)
 {
 	struct shared head = { .workers = workers };
-	int fd = memfd_create("clients", MFD_CLOEXEC | MFD_ALLOW_SEALING), saved;
 
 	random_fill(head.hash_key, sizeof head.hash_key);
-	if (fd != -1 && ftruncate(fd, (off_t)octets_for(workers)) == 0
-	    && pwrite(fd, &head, sizeof head, 0) == (ssize_t)sizeof head
-	    && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
-		return fd;
-	saved = errno;
-	if (fd != -1)
-		close(fd);
-	errno = saved;
-	return -1;
-}
-
-/* False: errno. Master has sealed it, so that no other can cut it off below us. */
-static bool
-map_shared(struct clients *c, int fd, unsigned slot)
-{
-	struct stat st;
-	void *p;
-
-	if (fstat(fd, &st) == -1)
-		return false;
-	errno = EINVAL;
-	if ((size_t)st.st_size < octets_for(slot + 1))
-		return false;
-	p = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED)
-		return false;
-	c->shared = p;
-	c->octets = (size_t)st.st_size;
-	c->own = &c->shared->table[slot];
-	return true;
+	return shared_memory_make("clients", octets_for(workers), bytes_of(&head, sizeof head));
 }
 
 struct clients *
@@ -102,14 +68,15 @@ clients_new(uint64_t sessions, uint64_t per_minute, int shared, unsigned slot)
 
 	c->sessions = sessions;
 	c->per_minute = per_minute;
-	if (shared == -1 || !map_shared(c, shared, slot)) {
+	if (shared == -1 || !shared_memory_map(&c->memory, shared, octets_for(slot + 1), SIZE_MAX)) {
 		if (shared != -1)
 			log_errno("clients are counted for this process alone");
-		c->shared = mem_alloc(octets_for(1));
-		c->shared->workers = 1;
-		c->own = &c->shared->table[0];
-		random_fill(c->shared->hash_key, sizeof c->shared->hash_key);
+		slot = 0;
+		shared_memory_alone(&c->memory, octets_for(1));
+		random_fill(c->memory.p, sizeof c->hash_key);
 	}
+	c->shared = c->memory.p;
+	c->own = &c->shared->table[slot];
 	memcpy(c->hash_key, c->shared->hash_key, sizeof c->hash_key);
 	if (++c->own->life == 0)
 		c->own->life = 1;
@@ -121,10 +88,7 @@ clients_free(struct clients **c)
 {
 	if (*c == NULL)
 		return;
-	if ((*c)->octets > 0)
-		munmap((*c)->shared, (*c)->octets);
-	else
-		mem_free((*c)->shared);
+	shared_memory_free(&(*c)->memory);
 	mem_free(*c);
 	*c = NULL;
 }
@@ -167,7 +131,7 @@ make(struct clients *c, const unsigned char key[16], uint64_t now_ms)
 static void
 add_others(struct clients *c, const unsigned char key[16], uint64_t now_ms, uint64_t *sessions, uint64_t *begun)
 {
-	size_t tables = c->octets > 0 ? (c->octets - sizeof *c->shared) / sizeof(struct table) : 0;
+	size_t tables = (c->memory.octets - sizeof *c->shared) / sizeof(struct table);	/* alone: our own, which is passed over */
 
 	for (size_t i = 0; i < tables; i++) {
 		struct table *t = &c->shared->table[i];

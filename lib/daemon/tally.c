@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include "daemon/tally.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "daemon/shared_memory.h"
 
 #define WAYS	8		/* places that a name can have */
 #define SETS	(TALLY_NAMES / WAYS)
@@ -36,8 +32,8 @@ struct shared {				/* all that is in the shared memory */
 };
 
 struct tallies {
-	struct shared	*shared;	/* owned */
-	size_t		 octets;	/* that are mapped; 0: it is ours alone, on the heap */
+	struct shared_memory memory;	/* owned */
+	struct shared	*shared;	/* in it */
 	unsigned	 n;
 	unsigned char	 hash_key[16];	/* as it was at the start: another worker could change it there */
 };
@@ -56,52 +52,25 @@ int
 tallies_share(unsigned tallies)
 {
 	unsigned char key[16];
-	int fd = memfd_create("tallies", MFD_CLOEXEC | MFD_ALLOW_SEALING), saved;
 
 	random_fill(key, sizeof key);
-	if (fd != -1 && ftruncate(fd, (off_t)octets_for(tallies)) == 0
-	    && pwrite(fd, key, sizeof key, 0) == (ssize_t)sizeof key
-	    && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
-		return fd;
-	saved = errno;
-	if (fd != -1)
-		close(fd);
-	errno = saved;
-	return -1;
-}
-
-/* False: errno. Master has sealed it, so that no other can cut it off below us. */
-static bool
-map_shared(struct tallies *t, int fd)
-{
-	struct stat st;
-	void *p;
-
-	if (fstat(fd, &st) == -1)
-		return false;
-	errno = EINVAL;
-	if ((size_t)st.st_size != octets_for(t->n))
-		return false;
-	p = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED)
-		return false;
-	t->shared = p;
-	t->octets = (size_t)st.st_size;
-	return true;
+	return shared_memory_make("tallies", octets_for(tallies), bytes_of(key, sizeof key));
 }
 
 struct tallies *
 tallies_new(int shared, unsigned tallies)
 {
 	struct tallies *t = mem_alloc(sizeof *t);
+	size_t octets = octets_for(tallies);
 
 	t->n = tallies;
-	if (shared == -1 || !map_shared(t, shared)) {
+	if (shared == -1 || !shared_memory_map(&t->memory, shared, octets, octets)) {
 		if (shared != -1)
 			log_errno("this process counts alone");
-		t->shared = mem_alloc(octets_for(tallies));
-		random_fill(t->shared->hash_key, sizeof t->shared->hash_key);
+		shared_memory_alone(&t->memory, octets);
+		random_fill(t->memory.p, sizeof t->hash_key);
 	}
+	t->shared = t->memory.p;
 	memcpy(t->hash_key, t->shared->hash_key, sizeof t->hash_key);
 	return t;
 }
@@ -114,10 +83,7 @@ tallies_free(struct tallies **taken)
 	*taken = NULL;
 	if (t == NULL)
 		return;
-	if (t->octets > 0)
-		munmap(t->shared, t->octets);
-	else
-		mem_free(t->shared);
+	shared_memory_free(&t->memory);
 	mem_free(t);
 }
 
