@@ -514,11 +514,24 @@ def test_holds_outlive_a_crash(suite):
     assert places(suite)[found[0]] == places(suite)[found[2]] == "hold"
 
 
-def test_only_root_and_the_queues_user(shared_suite):
+@pytest.mark.parametrize("state", [up, down], ids=["up", "down"])
+def test_only_root_and_the_queues_user(shared_suite, state):
     if os.geteuid() != 0:
         pytest.skip("needs root")
-    r = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-                        os.path.join(shared_suite.build, "bin", "hermod"), "-c", shared_suite.conf, "queue", "flush"],
-                       text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=shared_suite.environment(),
-                       timeout=60 * patience())
-    assert r.returncode in (69, 77), r.stdout
+
+    def as_user(uid, *args):
+        return subprocess.run(["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups",
+                               os.path.join(shared_suite.build, "bin", "hermod"), "-c", shared_suite.conf, *args],
+                              text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=shared_suite.environment(),
+                              timeout=60 * patience())
+    state(shared_suite)
+    owner = os.stat(shared_suite.queue)
+    for args in (["flush"], ["hold", "--all"], ["delete", "2222222222222222"]):
+        r = as_user(65534, "queue", *args)
+        assert r.returncode == 77 and len(r.stdout.splitlines()) == 1, r.stdout
+        assert f"{shared_suite.queue}: only root and the queue's user may give orders about it" in r.stdout
+    assert as_user(owner.st_uid, "queue", "flush", "--dry-run").returncode == 0
+    if state is up:
+        r = as_user(65534, "explain", "--client", "192.0.2.1", "--to", "anna@hermod.test")
+        assert r.returncode == 77 and "only root" in r.stdout, r.stdout
+    shared_suite.start() if state is down else None

@@ -16,6 +16,7 @@ ask_send(int fd, struct ipc_out *out)
 	return good;
 }
 
+/* Who may not ask is hung up on without a word. */
 static void
 greet(int fd, const char *path, const char *whose)
 {
@@ -26,8 +27,11 @@ greet(int fd, const char *path, const char *whose)
 
 	ipc_out_init(&out);
 	ipc_put_hello(&out, 0, &hello);
-	if (!ask_send(fd, &out) || ipc_recv_wait(fd, frame, &in, ASK_SEND_MS) != IPC_DONE)
+	if (!ask_send(fd, &out) || ipc_recv_wait(fd, frame, &in, ASK_SEND_MS) != IPC_DONE) {
+		if (geteuid() != 0)
+			hermod_die(EXIT_DENIED, "the %s does not answer at %s; only root is heard there, and who has its user", whose, path);
 		hermod_die(EXIT_UNREACHED, "the %s does not answer at %s", whose, path);
+	}
 	if (in.type != IPC_hello || !ipc_get_hello(&in, &theirs) || theirs.hash != ipc_hash())
 		hermod_die(EXIT_FAILED, "the %s that runs is of another version; `hermod stop`, then `hermod start`", whose);
 }
