@@ -133,8 +133,9 @@ struct target {
 	void		*hidden;	/* target.c's own */
 };
 
-/* Begins to look; done is called once, from the loop. lmtp: no MX. */
-struct target	*target_new(struct client *c, const struct nexthop *n, bool lmtp, void (*done)(void *), void *arg);
+/* Begins to look; done is called once, from the loop. lmtp: no MX. routed: the domain is none of a recipient's, but written by
+ * who configured this host. */
+struct target	*target_new(struct client *c, const struct nexthop *n, bool lmtp, bool routed, void (*done)(void *), void *arg);
 void		 target_free(struct target **t);
 
 /* ---- guard.c: what must they show? ---- */

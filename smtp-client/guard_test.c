@@ -100,7 +100,7 @@ find(struct fixture *f, const char *words)
 	bool found = false;
 
 	assert_true(nexthop_parse(text(words), arena, &n));
-	t = target_new(&f->client, &n, false, done, &found);
+	t = target_new(&f->client, &n, false, false, done, &found);
 	arena_free(&arena);
 	UNTIL(f, found)
 		;

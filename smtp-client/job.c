@@ -22,6 +22,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "proto/idna.h"
 #include "smtp-client/login.h"
 
 #define RCPTS_MAX	800	/* what `relay` has room for */
@@ -587,11 +588,25 @@ on_target(void *arg)
 	    on_guarded, j);
 }
 
+/* Does the mail go there since a route says so, and not the recipients' own domain? */
+static bool
+is_routed(struct job *j)
+{
+	for (size_t i = 0; i < j->mail.nrcpts; i++) {
+		struct bytes address = j->mail.rcpts[i].address, domain = bytes_skip(address, bytes_rfind(address, '@') + 1);
+
+		if (!bytes_case_eq(domain, j->nexthop.name)
+		    && (!idna_ascii(domain, j->arena, &domain) || !bytes_eq(domain, j->nexthop.name)))
+			return true;
+	}
+	return false;
+}
+
 /* Where is it? */
 static void
 look(struct job *j)
 {
-	j->target = target_new(j->client, &j->nexthop, j->lmtp, on_target, j);
+	j->target = target_new(j->client, &j->nexthop, j->lmtp, is_routed(j), on_target, j);
 }
 
 /* What is not known is not taken for no: mail is not sent without a login where it may need one. */

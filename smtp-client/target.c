@@ -34,6 +34,7 @@ struct search {
 	void		(*done)(void *);
 	void		*arg;
 	uint64_t	 mx;		/* the question */
+	bool		 routed;	/* nobody wrote the name but who configured this host */
 	bool		 by_mx;		/* there are MX records */
 	struct candidate_host	 hosts[CANDIDATE_HOSTS];
 	size_t		 nhosts;
@@ -130,21 +131,29 @@ say_sourceless(struct search *s)
 	    "add another to ;from=", BYTES_FMT(s->nexthop.name), ipv4 ? "IPv6" : "IPv4", ipv4 ? "IPv4" : "IPv6");
 }
 
-/* Nothing is wrong but that there is nothing. */
+/* Nothing is wrong but that there is nothing. For a slip of this host's administrator nobody's mail is sent back. */
+static void
+say_nowhere(struct search *s, const char *status, const char *what)
+{
+	if (s->routed)
+		SAY(s, TRY_LATER, CONTACT_FAILED, "4.3.5", "%.*s, through which mail is to go, %s: correct the route",
+		    BYTES_FMT(s->nexthop.name), what);
+	else
+		SAY(s, BOUNCE, CONTACT_NONE, status, "%.*s %s", BYTES_FMT(s->nexthop.name), what);
+}
+
 static void
 say_none(struct search *s)
 {
 	bool gone = s->nlookups > 0 && s->lookups[0].result == DNS_NO_NAME;
 
-	if (s->nexthop.kind == NEXTHOP_HOST)	/* which nobody wrote but who configured this host */
-		SAY(s, TRY_LATER, CONTACT_FAILED, "4.3.5", "%.*s, through which mail is to go, %s: correct the route",
-		    BYTES_FMT(s->nexthop.name), gone ? "is not in the DNS" : "has no address");
-	else if (s->by_mx)
-		SAY(s, BOUNCE, CONTACT_NONE, "5.4.4", "no mail exchanger of %.*s has an address",
-		    BYTES_FMT(s->nexthop.name));
+	if (s->by_mx)
+		say_nowhere(s, "5.4.4", "has no mail exchanger that has an address");
+	else if (gone)
+		say_nowhere(s, "5.1.2", s->routed ? "is not in the DNS" : "is no domain");
 	else
-		SAY(s, BOUNCE, CONTACT_NONE, "5.1.2", "%.*s %s", BYTES_FMT(s->nexthop.name),
-		    gone ? "is no domain" : "has neither a mail exchanger nor an address");
+		say_nowhere(s, "5.1.2", s->nexthop.kind == NEXTHOP_DOMAIN ? "has neither a mail exchanger nor an address"
+		    : "has no address");
 }
 
 /* ---- addresses ---- */
@@ -400,8 +409,7 @@ take_exchangers(struct search *s, const struct dns_answer *a)
 	if (s->nhosts > 0)			/* a null MX beside others means nothing, RFC 7505 section 3 */
 		ask_addresses(s);
 	else if (null > 0)
-		SAY(s, BOUNCE, CONTACT_NONE, "5.1.10", "%.*s takes no mail: its MX record says so",
-		    BYTES_FMT(s->nexthop.name));
+		say_nowhere(s, "5.1.10", "takes no mail: its MX record says so");
 	else
 		say_none(s);
 }
@@ -428,7 +436,7 @@ on_mx(void *arg, const struct dns_answer *a)
 		take_itself(s, a->secure);
 		break;
 	case DNS_NO_NAME:
-		SAY(s, BOUNCE, CONTACT_NONE, "5.1.2", "%.*s is no domain", BYTES_FMT(s->nexthop.name));
+		say_nowhere(s, "5.1.2", s->routed ? "is not in the DNS" : "is no domain");
 		break;
 	case DNS_FAILED:
 	case DNS_BOGUS:
@@ -478,7 +486,7 @@ take_socket(struct search *s)
 }
 
 struct target *
-target_new(struct client *c, const struct nexthop *n, bool lmtp, void (*done)(void *), void *arg)
+target_new(struct client *c, const struct nexthop *n, bool lmtp, bool routed, void (*done)(void *), void *arg)
 {
 	struct search *s = mem_alloc(sizeof *s);
 
@@ -489,6 +497,7 @@ target_new(struct client *c, const struct nexthop *n, bool lmtp, void (*done)(vo
 	s->target.hidden = s;
 	s->target.missing = UINT_MAX;
 	s->nexthop = *n;
+	s->routed = routed || lmtp || n->kind != NEXTHOP_DOMAIN;
 	s->nexthop.name = arena_copy(s->target.arena, n->name);
 	s->port = n->port ? n->port : (uint16_t)(lmtp ? c->settings->lmtp_port : c->settings->port);
 	timer_init(&s->soon, &c->daemon->loop, on_soon, s);

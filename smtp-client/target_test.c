@@ -106,7 +106,7 @@ find(struct fixture *f, const char *nexthop, bool lmtp)
 	bool found = false;
 
 	assert_true(nexthop_parse(text(nexthop), arena, &n));
-	t = target_new(&f->client, &n, lmtp, done, &found);
+	t = target_new(&f->client, &n, lmtp, false, done, &found);
 	assert_false(found);			/* never from within */
 	arena_free(&arena);
 	UNTIL(f, found)
@@ -288,7 +288,7 @@ test_cancel(void **state)
 	(void)state;
 	begin(&f);
 	for (unsigned questions = 0; questions < 7; questions++) {
-		struct target *t = target_new(&f.client, &n, false, done, &found);
+		struct target *t = target_new(&f.client, &n, false, false, done, &found);
 
 		f.questions = 0;
 		UNTIL(&f, found || f.questions >= questions)

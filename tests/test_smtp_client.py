@@ -661,8 +661,20 @@ def test_all_silent(relay):
     (["0 ."], ["127.0.1.1"], BOUNCE, "5.1.10", NONE), (["10 client.test"], ["127.0.1.1"], BOUNCE, "5.4.6", NONE)])
 def test_dns(alone, mx, a, outcome, status, contact):
     relay = alone({("d.test", "MX"): mx, ("d.test", "A"): a, ("client.test", "A"): ["127.0.1.1"]})
-    r = relay.relay("d.test")
+    r = relay.relay("d.test", ["a@D.test"])
     assert (r.outcome, r.status, r.contact) == (outcome, status, contact), r
+
+
+@pytest.mark.parametrize("zone", [{("d.test", "MX"): DNS_NO_NAME}, {("d.test", "MX"): ["0 ."]}, {("d.test", "MX"): ["10 mx.test"]}, {}], ids=str)
+def test_route_to_nowhere(alone, zone):
+    """By MX to a domain that is not the recipients': the administrator's slip, for which no mail is sent back."""
+    relay = alone({**zone, ("xn--bcher-kva.test", "MX"): DNS_NO_NAME})
+    for rcpts in (["a@x.test"], ["a@d.test", "a@x.test"]):
+        r = relay.relay("d.test", rcpts)
+        assert r.outcomes() == [TRY_LATER] * len(rcpts) and r.results[0].status == "4.3.5" and r.contact == FAILED, r
+        assert "d.test, through which mail is to go, " in r.results[0].reply and "correct the route" in r.results[0].reply
+    assert relay.relay("d.test", ["a@d.test"]).outcome == BOUNCE
+    assert relay.relay("xn--bcher-kva.test", ["a@bücher.test"]).outcome == BOUNCE
 
 
 def test_implicit_mx(alone):
