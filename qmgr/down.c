@@ -553,6 +553,14 @@ is_exempt(const struct hop *h, const struct work *w)
 }
 
 bool
+down_exempts(struct downs *d, const struct job *j)
+{
+	const struct hop *h = find_nexthop(d, job_recipient(j)->nexthop);
+
+	return h && is_exempt(h, j->work);
+}
+
+bool
 down_keeps(struct downs *d, const struct job *j)
 {
 	const struct recipient *r = job_recipient(j);

@@ -212,7 +212,7 @@ void		 schedule_run(struct schedule *s);	/* starts what may start */
 void		 schedule_done(struct delivery *d, enum relay_contact contact, const struct result *r);
 void		 schedule_drain(struct schedule *s);	/* leaves what is not begun to the next qmgr */
 void		 schedule_withdraw(struct schedule *s, struct work *w);	/* leaves its jobs that are not begun */
-/* Suspends the jobs that wait for it. */
+/* It is down: suspends the jobs that wait for it, but for those that down_exempts. */
 void		 schedule_suspend(struct schedule *s, struct bytes transport, struct bytes nexthop);
 /* As many messages wait for it in memory as may. */
 bool		 schedule_is_crowded(struct schedule *s, struct bytes transport, struct bytes nexthop);
@@ -235,6 +235,8 @@ void		 down_start(struct downs *d);		/* the queue is ours: which are there that 
 void		 down_drain(struct downs *d);
 /* Must this recipient wait for its next hop on disk? */
 bool		 down_keeps(struct downs *d, const struct job *j);
+/* May it go there although no other mail does? */
+bool		 down_exempts(struct downs *d, const struct job *j);
 /* Does w, whose recipients all wait for that next hop, belong into its directory? */
 bool		 down_has(const struct downs *d, const char *hash, const struct work *w);
 /* Has it a recipient who must wait, as down_keeps says, for a next hop that is down? */

@@ -449,7 +449,7 @@ schedule_done(struct delivery *x, enum relay_contact contact, const struct resul
 /* ---- what is taken back ---- */
 
 static void
-take_back(struct destination *d, void (*each)(struct job *))
+take_back(struct destination *d, void (*each)(struct job *, void *), void *arg)
 {
 	for (int c = 0; c < CLASSES; c++)
 		while (d->waiting[c].first) {
@@ -459,9 +459,33 @@ take_back(struct destination *d, void (*each)(struct job *))
 			batch_free(b);
 			for (; j; j = next) {
 				next = j->next;
-				each(j);
+				each(j, arg);
 			}
 		}
+}
+
+static void
+leave(struct job *j, void *arg)
+{
+	(void)arg;
+	active_leave(j);
+}
+
+/* Those that need not wait for it. They come into the queues again when these are empty. */
+struct exempt { struct job *first, **last; };
+
+static void
+suspend(struct job *j, void *exempt)
+{
+	struct exempt *e = exempt;
+
+	if (!down_exempts(j->qmgr->downs, j)) {
+		active_suspend(j);
+		return;
+	}
+	j->next = NULL;
+	*e->last = j;
+	e->last = &j->next;
 }
 
 void
@@ -469,7 +493,7 @@ schedule_drain(struct schedule *s)
 {
 	for (size_t i = 0; i < BUCKETS; i++)
 		for (struct destination *d = s->bucket[i]; d; d = d->next)
-			take_back(d, active_leave);
+			take_back(d, leave, NULL);
 	timer_clear(&s->forget);
 }
 
@@ -477,11 +501,17 @@ void
 schedule_suspend(struct schedule *s, struct bytes transport, struct bytes nexthop)
 {
 	struct destination *d = find(s, transport, nexthop);
+	struct exempt exempt = { .last = &exempt.first };
+	struct job *j, *next;
 
 	if (!d)
 		return;
 	d->running++;			/* it stays while messages leave it */
-	take_back(d, active_suspend);
+	take_back(d, suspend, &exempt);
+	for (j = exempt.first; j; j = next) {
+		next = j->next;
+		schedule_add(s, j);
+	}
 	d->running--;
 	destination_settle(s, d);
 }

@@ -280,6 +280,26 @@ def test_it_comes_back_while_mail_comes(relaying):
         suite.wait_queue_empty(30)
 
 
+def test_not_required_is_tried_when_the_hop_goes_down(relaying):
+    """TLS-Required: No (RFC 8689), in memory behind the message that finds out that the next hop's TLS is not what it should be."""
+    found = threading.Event()
+
+    def greet(session):
+        found.wait(60 * patience())
+        return "220 server.test ESMTP"
+
+    with Server(greeting=greet) as server:
+        suite = relaying(route("far.test", server), smtp_tls="must", minimal_backoff="1h", maximal_backoff="1h")
+        suite.send("a@far.test")
+        wait_for(lambda: len(server.sessions) == 1, 20 * patience())
+        suite.send("b@far.test", "Subject: x\r\nTLS-Required: No\r\n\r\nx\r\n")
+        suite.send("c@far.test")
+        known(suite)
+        found.set()
+        wait_for(lambda: suite.log().count("status=deferred") == 2, 20 * patience(), why=suite.log)
+        assert len(server.sessions) == 2 and "to=<c@far.test>" not in suite.log()
+
+
 def test_flush_tries_once(relaying):
     """An order to try a next hop walks over all that waits for it; where the attempt has failed before the walk is over, that was it."""
     port = refusing_port()
