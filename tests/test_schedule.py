@@ -3,18 +3,21 @@
 To other hosts, through the whole suite: what goes when, how much at once, and what waits for a host that is down.
 """
 import os
+import signal
 import smtplib
 import socket
 import ssl
+import struct
 import threading
 import time
 
 import pytest
 
+from hermodtest.alone import Channel
 from hermodtest.proc import free_ports, wait_for
 from hermodtest.servers import CLOSE, Server, refusing_port
 from hermodtest.suite import PASSWORD, patience
-from test_hermod_queue import known
+from test_hermod_queue import VERBS, known
 
 SETTINGS = {"trusted_networks": ["127.0.0.0/8"], "smtp_allow_loopback": True, "smtpd_client_rate": 1000000,
             "smtpd_client_sessions": 1000, "minimal_backoff": "1s"}
@@ -314,6 +317,40 @@ def test_flush_tries_once(relaying):
     suite.hermod("queue", "flush", "--all")
     wait_for(lambda: attempts(suite, [port])[0] == [4], 30 * patience(), why=lambda: attempts(suite, [port]))
     attempts_are(suite, [port], [4])
+
+
+def test_flush_while_it_is_looked_through(relaying):
+    """Behind an attempt in vain all that waits is looked through for what is too old; an order that falls into that is not forgotten.
+    Names that are one file are many enough for it, and of those that are met first the order names one."""
+    found = threading.Event()
+
+    def greet(session):
+        if session.number == 1:
+            found.wait(60 * patience())
+        return "421 4.3.2 not now"
+
+    with Server(greeting=greet) as server:
+        suite = relaying(route("far.test", server), minimal_backoff="1h", maximal_backoff="1h")
+        suite.send("a@far.test")
+        attempts_are(suite, [server.port], [1])
+        (path,) = wait_for(lambda: suite.queue_files("down"), 20 * patience())
+        for n in range(30000):
+            os.link(path, path[:-5] + f"{n:05}".translate(str.maketrans("0123456789", "FGHJMPQRVW")))
+        suite.hermod("queue", "flush", "--nexthop", server.nexthop())
+        wait_for(lambda: len(server.sessions) == 2, 20 * patience())
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        sock.connect(os.path.join(suite.dir, "run", "queue.sock"))
+        order = Channel(sock)
+        (qmgr,) = suite.processes("qmgr")
+        qmgr.kill(signal.SIGSTOP)
+        found.set()
+        wait_for(lambda: suite.log().count("0 mails, no TLS") == 2, 20 * patience())
+        early = [name for name in os.listdir(os.path.dirname(path)) if name != ".note"][100]
+        order.send("queue_order", 1, verb=VERBS.index("flush"), named=1, queue_ids=struct.pack("<I", len(early)) + early.encode())
+        qmgr.kill(signal.SIGCONT)       # it hears of the attempt and of the order in one go
+        answer = order.receive(60 * patience())[2]
+        assert (answer["more"], answer["done"], answer["fault"]) == (0, 1, b""), answer
+        wait_for(lambda: len(server.sessions) == 3, 20 * patience(), why=suite.log)
 
 
 def test_many_are_down(relaying, sink):
