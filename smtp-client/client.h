@@ -157,7 +157,8 @@ struct race	*race_new(struct client *c, const struct target *t, void (*done)(voi
 void		 race_free(struct race **r);
 void		 race_next(struct race *r);	/* to any place that was not tried yet */
 void		 race_again(struct race *r, size_t which);	/* the next connection is to that place once more */
-void		 race_leave_out(struct race *r, size_t which);	/* before it begins: that place is not connected to */
+void		 race_leave_out(struct race *r, size_t which);	/* that was not tried yet: it is not connected to */
+bool		 race_tried(const struct race *r, size_t which);	/* or left out */
 /* Why there is no connection to it; empty: it was not tried, or there was one. Of the race's life. */
 struct bytes	 race_failure(const struct race *r, size_t which);
 bool		 race_ours(const struct race *r);	/* some failure was this side's: no descriptor, no port */

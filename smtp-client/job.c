@@ -36,6 +36,7 @@ struct tried {
 	enum session_tls how;		/* of the next connection */
 	bool		 heard;		/* a transaction there has left recipients to others: why */
 	bool		 judged;	/* likewise, and it is our judgement that they are nothing for that server */
+	bool		 same;		/* the same is said of its address under another name */
 	struct answer_reply reply;	/* in the arena */
 };
 
@@ -217,6 +218,20 @@ connect_reply(struct job *j, size_t which)
 	};
 }
 
+/* Of that address, under a name that was before it. */
+static bool
+is_said(const struct job *j, size_t which)
+{
+	const struct tried *t = &j->tried[which];
+
+	if (t->same || t->failed || t->heard)
+		return t->same;
+	for (size_t i = 0; i < which; i++)
+		if (candidate_same_address(&j->target->places[i], &j->target->places[which]))
+			return true;
+	return false;
+}
+
 /* All places have failed: each one's words, in one line; its status and the rest are those of the one that said most. */
 static struct answer_reply
 all_failed(struct job *j)
@@ -228,6 +243,8 @@ all_failed(struct job *j)
 	for (size_t i = 0; i < j->target->nplaces; i++) {
 		struct answer_reply r = j->tried[i].failed || j->tried[i].heard ? j->tried[i].reply : connect_reply(j, i);
 
+		if (is_said(j, i))
+			continue;
 		if (words.n > 0)
 			buf_text(&words, "; ");
 		buf_add(&words, r.reply);	/* what does not fit is left out */
@@ -363,6 +380,20 @@ send_mail(struct job *j)
 	session_mail(j->session, &j->mail, j->file, j->segments);
 }
 
+/* Of what has nothing to do with TLS, and so with a name, the same is true of the other names of that address. */
+static void
+leave_out_names(struct job *j)
+{
+	const struct candidate *places = j->target->places;
+
+	for (size_t i = 0; i < j->target->nplaces; i++)
+		if (candidate_same_address(&places[i], &places[j->which]) && !race_tried(j->race, i)) {
+			race_leave_out(j->race, i);
+			j->tried[i] = j->tried[j->which];
+			j->tried[i].same = true;
+		}
+}
+
 /* Those that are left go to another place, if there is one. A connection that was kept is to one of several, or is old: then
  * all begins anew. */
 static void
@@ -410,6 +441,8 @@ on_done(void *arg)
 	} else {
 		if (j->which != SIZE_MAX && (round.again || (j->served && !session_alive(j->session))))
 			race_again(j->race, j->which);	/* it takes no more on this connection, but on another */
+		else if (j->which != SIZE_MAX)
+			leave_out_names(j);
 		go_on(j);
 	}
 }
@@ -513,6 +546,8 @@ on_failed(void *arg, const struct session_fault *f)
 		    .remote = arena_copy(j->arena, r.remote) };
 		if (f->contact == CONTACT_BUSY)
 			j->contact = CONTACT_BUSY;
+		if (!f->tls)
+			leave_out_names(j);
 	}
 	session_quit(&j->session);
 	race_next(j->race);

@@ -81,6 +81,31 @@ attempt_fail(struct attempt *a, const char *why)
 	snprintf(a->failure, sizeof a->failure, "%s", why);
 }
 
+static bool
+same_address(const struct race *r, size_t i, size_t k)
+{
+	return i != k && candidate_same_address(&r->target->places[i], &r->target->places[k]);
+}
+
+/* There is no connection to it, under whatever name. */
+static void
+address_fail(struct attempt *a, const char *why)
+{
+	struct race *r = a->race;
+	size_t which = (size_t)(a - r->attempts);
+
+	attempt_fail(a, why);
+	for (size_t i = 0; i < r->target->nplaces; i++)
+		if (r->attempts[i].state == UNTRIED && same_address(r, i, which))
+			attempt_fail(&r->attempts[i], why);
+}
+
+bool
+race_tried(const struct race *r, size_t which)
+{
+	return r->attempts[which].state != UNTRIED;
+}
+
 /* This host's own shortage, which says nothing of the other. */
 static bool
 is_ours(int error)
@@ -99,7 +124,7 @@ attempt_errno(struct attempt *a, int error)
 	    error == EADDRNOTAVAIL ? " (no local port is free, or ;from= of the route, smtp_bind_ipv4 or smtp_bind_ipv6 "
 	    "is no address of this host's)" : error == EPERM || error == EACCES ? " (a packet filter of this host?)" : "");
 	a->race->ours = a->race->ours || is_ours(error);
-	attempt_fail(a, why);
+	address_fail(a, why);
 }
 
 void
@@ -172,7 +197,7 @@ on_deadline(void *arg)
 
 	snprintf(why, sizeof why, "no answer within %llu s",
 	    (unsigned long long)(a->race->client->settings->connect_timeout_ms + 999) / 1000);
-	attempt_fail(a, why);
+	address_fail(a, why);
 	start_more(a->race);
 }
 
@@ -270,6 +295,16 @@ attempt_start(struct race *r, size_t which)
 	timer_set(&a->deadline, r->client->settings->connect_timeout_ms);
 }
 
+/* A second connection to where the first has not answered yet is of no use. */
+static bool
+is_being_tried(const struct race *r, size_t which)
+{
+	for (size_t i = 0; i < r->target->nplaces; i++)
+		if (r->attempts[i].state == TRYING && same_address(r, i, which))
+			return true;
+	return false;
+}
+
 /* nplaces: none. */
 static size_t
 choose(const struct race *r)
@@ -277,7 +312,7 @@ choose(const struct race *r)
 	if (r->first < r->target->nplaces && r->attempts[r->first].state == UNTRIED)
 		return r->first;
 	for (size_t i = 0; i < r->target->nplaces; i++)
-		if (r->attempts[i].state == UNTRIED)
+		if (r->attempts[i].state == UNTRIED && !is_being_tried(r, i))
 			return i;
 	return r->target->nplaces;
 }

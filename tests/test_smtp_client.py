@@ -817,6 +817,25 @@ def test_kept_connection_is_no_way_around_requiretls(alone, ca):
         assert relay.relay(nexthop).outcome == DELIVERED
 
 
+def test_two_names_of_a_host(alone, ca):
+    """The certificate has the second alone."""
+    with Server(address="127.0.1.1", tls=ca.context("mx2.test")) as server:
+        relay = alone(zone(mx1=["127.0.1.1"], mx2=["127.0.1.1"]), smtp_tls="secure", tls_ca_file=ca.file, smtp_connection_cache_time="0s")
+        r = relay.relay(f"d.test:{server.port}")
+        assert r.outcome == DELIVERED and r.results[0].remote.startswith("mx2.test [127.0.1.1]") and len(server.sessions) == 2, r
+
+
+@pytest.mark.parametrize("step", ["greeting", "mail", None])
+def test_two_names_of_a_host_that_is_busy(alone, ca, step):
+    """What has nothing to do with its name is not asked for under the other."""
+    with Server(address="127.0.1.1", **({step: "421 4.3.2 not now"} if step else {})) as server:
+        if step is None:
+            server.end()
+        relay = alone(zone(mx1=["127.0.1.1"], mx2=["127.0.1.1"]))
+        r = relay.relay(f"d.test:{server.port}")
+        assert r.outcome == TRY_LATER and r.reply.count("127.0.1.1") == 1 and len(server.sessions) == (step is not None), r
+
+
 def test_old_versions(tls, ca):
     context = ca.context("mx1.test")
     context.minimum_version = ssl.TLSVersion.TLSv1_2

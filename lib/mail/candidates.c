@@ -93,11 +93,12 @@ shuffle(struct address *a, size_t n)
 	}
 }
 
+/* name empty: under whichever. */
 static bool
-is_among(const struct candidate *p, size_t n, const struct address *a)
+is_among(const struct candidate *p, size_t n, const struct address *a, struct bytes name)
 {
 	for (size_t i = 0; i < n; i++)
-		if (memcmp(&p[i].address, a, sizeof *a) == 0)
+		if (memcmp(&p[i].address, a, sizeof *a) == 0 && (name.n == 0 || bytes_case_eq(p[i].host, name)))
 			return true;
 	return false;
 }
@@ -105,7 +106,7 @@ is_among(const struct candidate *p, size_t n, const struct address *a)
 static void
 add(const struct candidate_host *h, const struct address *a, uint16_t port, struct candidate *out, size_t *n)
 {
-	if (!is_among(out, *n, a))	/* two names of one host: it is tried once */
+	if (!is_among(out, *n, a, text("")))
 		out[(*n)++] = (struct candidate){ .host = h->name, .address = *a, .port = port,
 		    .preference = h->preference };
 }
@@ -129,6 +130,27 @@ share_of(size_t room, size_t others)
 	return room > 2 ? room - left : room;
 }
 
+/* Of an address that is there under another name. */
+static void
+add_name(const struct candidate_host *h, const struct address *a, uint16_t port, struct candidate *out, size_t *n, size_t most)
+{
+	if (*n < most && is_among(out, *n, a, text("")) && !is_among(out, *n, a, h->name))
+		out[(*n)++] = (struct candidate){ .host = h->name, .address = *a, .port = port,
+		    .preference = h->preference };
+}
+
+static size_t
+add_names(const struct candidate_host *h, size_t n, uint16_t port, struct candidate *out, size_t have, size_t most)
+{
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < h[i].nv6; k++)
+			add_name(&h[i], &h[i].v6[k], port, out, &have, most);
+		for (size_t k = 0; k < h[i].nv4; k++)
+			add_name(&h[i], &h[i].v4[k], port, out, &have, most);
+	}
+	return have;
+}
+
 size_t
 candidates_of(struct candidate_host *h, size_t n, uint16_t port, struct candidate *out, size_t most)
 {
@@ -146,7 +168,13 @@ candidates_of(struct candidate_host *h, size_t n, uint16_t port, struct candidat
 				add(&h[i], &h[i].v4[k], port, out, &have);
 		}
 	}
-	return have;
+	return add_names(h, n, port, out, have, most);
+}
+
+bool
+candidate_same_address(const struct candidate *a, const struct candidate *b)
+{
+	return !a->socket && !b->socket && a->port == b->port && memcmp(&a->address, &b->address, sizeof a->address) == 0;
 }
 
 char *

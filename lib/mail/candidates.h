@@ -46,8 +46,11 @@ size_t		 candidates_better(struct candidate_host *h, size_t n, unsigned own);
 /* Takes out the addresses of a family of which the next hop names none to come from. True: there were some. */
 bool		 candidates_from(struct candidate_host *h, size_t n, const struct nexthop *from);
 /* The addresses of the hosts, in their order, at most `most` of them and no host with so many that no other is tried:
- * families take turns, IPv6 first (RFC 8305 section 4). Returns how many. */
+ * families take turns, IPv6 first (RFC 8305 section 4). An address that has several names comes once, and, where there is room
+ * left, behind all others under each of those: a certificate may have one alone. Returns how many. */
 size_t		 candidates_of(struct candidate_host *h, size_t n, uint16_t port, struct candidate *out, size_t most);
+
+bool		 candidate_same_address(const struct candidate *a, const struct candidate *b);
 
 #define CANDIDATE_TEXT_MAX	320
 /* "mx.example.org [192.0.2.1]:25"; printable, whatever the name is. Returns dst. */

@@ -160,16 +160,28 @@ test_few_others(void **state)
 	}
 }
 
-/* Two names of one host. */
+/* Two names of one host: the second is tried behind all other addresses, and takes nobody's room. */
 static void
 test_same_address(void **state)
 {
-	struct candidate_host h[] = { host("a", 1, 0, 1), host("b", 2, 0, 1) };
+	struct candidate_host h[] = { host("a", 1, 0, 1), host("b", 2, 0, 2), host("c", 3, 0, 1) };
 	struct candidate p[4];
 
 	(void)state;
-	h[1].v4[0] = h[0].v4[0];
-	assert_int_equal(candidates_of(h, 2, 25, p, LEN(p)), 1);
+	h[1].v4[0] = h[1].v4[1] = h[0].v4[0];
+	h[2].v4[0].octet[15] = 99;
+	for (size_t most = 1; most <= LEN(p); most++) {
+		size_t n = candidates_of(h, 3, 25, p, most);
+
+		assert_int_equal(n, most < 3 ? most : 3);
+		assert_bytes_equal(p[0].host, text("a"));
+		if (n > 1)
+			assert_bytes_equal(p[1].host, text("c"));
+		if (n > 2)
+			assert_bytes_equal(p[2].host, text("b"));
+		assert_true(n < 3 || candidate_same_address(&p[0], &p[2]));
+		assert_false(n > 1 && candidate_same_address(&p[0], &p[1]));
+	}
 }
 
 static void
